@@ -1,0 +1,26 @@
+//! How many requests may be inside at once.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Lets a bounded number of requests in; the rest is turned away at once
+/// rather than made to wait for longer than they would want to.
+#[derive(Clone, Debug)]
+pub struct Admission(Arc<Semaphore>);
+
+/// One request's place, given back when it is dropped. It travels with the request.
+#[derive(Debug)]
+pub struct Permit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+impl Admission {
+    /// Lets `limit` requests in at once.
+    pub fn new(limit: usize) -> Self {
+        Self(Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// A place, if there is one.
+    pub fn try_admit(&self) -> Option<Permit> {
+        Arc::clone(&self.0).try_acquire_owned().ok().map(Permit)
+    }
+}

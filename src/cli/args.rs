@@ -1,0 +1,40 @@
+//! Arguments that several subcommands share.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, builder::TypedValueParser};
+
+use crate::network::Backend;
+use crate::repository::{PixelRange, Source};
+
+/// Which model, and what computes it.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ModelArgs {
+    /// A Keras file, a converted .safetensors file, or the name of a built-in
+    /// network: mnist, mnist-mlp
+    #[arg(long, value_name = "FILE", env = "KILN_MODEL")]
+    pub model: Option<Source>,
+    /// Which of Burn's CPU backends computes
+    #[arg(long, env = "KILN_BACKEND", default_value_t, value_parser = backends())]
+    pub backend: Backend,
+}
+
+/// What input values the model was trained on.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct PixelArgs {
+    /// Input values the model was trained on: 0-255, 0-1, or auto (0-255 if it
+    /// begins with a Rescaling layer, else 0-1)
+    #[arg(long, value_name = "RANGE", env = "KILN_PIXEL_RANGE", default_value_t)]
+    pub pixel_range: PixelRange,
+}
+
+impl ModelArgs {
+    /// The model asked for, or the convolutional network that is built in.
+    pub fn source(&self) -> Source {
+        self.model.clone().unwrap_or(Source::BuiltInCnn)
+    }
+}
+
+fn backends() -> impl TypedValueParser<Value = Backend> {
+    PossibleValuesParser::new(Backend::ALL.map(Backend::name))
+        .try_map(|name| name.parse::<Backend>())
+}

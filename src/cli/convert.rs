@@ -1,0 +1,45 @@
+//! `kiln convert`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::output::{print, thousands};
+use crate::network::{self, Backend};
+use crate::repository::Source;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The Keras model file
+    input: PathBuf,
+    /// The safetensors file to write; one that is there is replaced
+    output: PathBuf,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    // The backend leaves no trace in the file.
+    let network = Source::File(args.input.clone()).network(Backend::default())?;
+    let bytes = network::to_safetensors(&network)?;
+    replace(&args.output, &bytes)
+        .with_context(|| format!("cannot write {}", args.output.display()))?;
+    print(&format!(
+        "{}: {} parameters, {} bytes\n",
+        args.output.display(),
+        thousands(network.description().parameters()),
+        thousands(bytes.len()),
+    ))?;
+    Ok(())
+}
+
+/// Whoever reads `path` sees the old file or the whole new one.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let scratch = path.with_file_name(name);
+    let written = fs::write(&scratch, bytes).and_then(|()| fs::rename(&scratch, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&scratch);
+    }
+    written
+}

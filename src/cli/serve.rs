@@ -1,0 +1,178 @@
+//! `kiln serve`
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::{ModelArgs, PixelArgs};
+use crate::batcher;
+use crate::classify::{Classifier, Limits};
+use crate::grpc::{self, Mnist};
+use crate::http;
+use crate::preprocess;
+use crate::readiness::Readiness;
+use crate::repository::{self, Repository, Source};
+use crate::telemetry::{Telemetry, logs};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where gRPC is answered
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "KILN_GRPC_LISTEN",
+        default_value = "0.0.0.0:50051"
+    )]
+    grpc_listen: SocketAddr,
+    /// Where /metrics, /livez and /readyz are answered
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "KILN_HTTP_LISTEN",
+        default_value = "0.0.0.0:8000"
+    )]
+    http_listen: SocketAddr,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    pixels: PixelArgs,
+    /// Compute threads for each model [default: the cores there are]
+    #[arg(long, value_name = "N", env = "KILN_THREADS", value_parser = count())]
+    threads: Option<u64>,
+    /// Largest batch
+    #[arg(long, value_name = "N", env = "KILN_MAX_BATCH_SIZE", default_value_t = 32, value_parser = count())]
+    max_batch_size: u64,
+    /// Requests inside at once; more are turned away
+    #[arg(long, value_name = "N", env = "KILN_MAX_REQUESTS", default_value_t = 512, value_parser = count())]
+    max_requests: u64,
+    /// Largest request message
+    #[arg(long, value_name = "BYTES", env = "KILN_MAX_MESSAGE_BYTES", default_value_t = 8 << 20, value_parser = count())]
+    max_message_bytes: u64,
+    /// Largest picture, decoded
+    #[arg(long, value_name = "PIXELS", env = "KILN_MAX_PICTURE_PIXELS", default_value_t = preprocess::Limits::default().max_pixels, value_parser = count())]
+    max_picture_pixels: u64,
+    /// Longest a request may take
+    #[arg(long, value_name = "SECONDS", env = "KILN_REQUEST_TIMEOUT", default_value_t = 30, value_parser = count())]
+    request_timeout: u64,
+    /// Longest a shutdown waits for requests that run
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "KILN_DRAIN_TIMEOUT",
+        default_value_t = 10
+    )]
+    drain_timeout: u64,
+    /// What is logged: error, warn, info, debug, or a list such as info,kiln::grpc=debug
+    #[arg(long, value_name = "LEVEL", env = "KILN_LOG", default_value = "info")]
+    log: String,
+}
+
+/// 1 to 2^32: nothing sensible is larger, and usize holds it.
+fn count() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(1..=u64::from(u32::MAX))
+}
+
+/// Parse, build, announce, wait, drain.
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    logs::init(&args.log)?;
+    let telemetry = Arc::new(Telemetry::new()?);
+    let readiness = Readiness::new();
+
+    // Both ports first: a port that is taken is known before a model is read.
+    let grpc_listener = bind(args.grpc_listen)?;
+    let http = http::Server::start(
+        bind(args.http_listen)?,
+        readiness.clone(),
+        Arc::clone(&telemetry),
+    )?;
+    let repository = load_models(args, &telemetry)?;
+    let limits = Limits {
+        requests: args.max_requests as usize,
+        picture: preprocess::Limits {
+            max_bytes: args.max_message_bytes as usize,
+            max_pixels: args.max_picture_pixels,
+            ..preprocess::Limits::default()
+        },
+    };
+    let classifier = Arc::new(Classifier::new(repository, Arc::clone(&telemetry), limits));
+    let server = grpc::Server {
+        mnist: Mnist::new(classifier, Arc::clone(&telemetry)),
+        telemetry,
+        readiness: readiness.clone(),
+        config: grpc::Config {
+            max_message_bytes: args.max_message_bytes as usize,
+            request_timeout: Duration::from_secs(args.request_timeout),
+            drain_timeout: Duration::from_secs(args.drain_timeout),
+        },
+    };
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(grpc_listener)?;
+        tracing::info!(
+            grpc = %listener.local_addr()?,
+            http = %http.local_addr(),
+            "serving"
+        );
+        drain_on_signal(readiness.clone())?;
+        readiness.ready();
+        server.serve(listener).await?;
+        anyhow::Ok(())
+    });
+    http.shutdown(Duration::from_secs(1));
+    // What did not end within the drain ends here.
+    runtime.shutdown_timeout(Duration::ZERO);
+    tracing::info!("stopped");
+    served
+}
+
+fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(addr).with_context(|| format!("cannot listen on {addr}"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The model asked for alone, or both that are built in.
+fn load_models(args: &Args, telemetry: &Arc<Telemetry>) -> anyhow::Result<Repository> {
+    let cores = available_parallelism().map_or(1, usize::from);
+    let options = repository::Options {
+        backend: args.model.backend,
+        pixel_range: args.pixels.pixel_range,
+        batcher: batcher::Config {
+            threads: args.threads.map_or(cores, |threads| threads as usize),
+            max_batch_size: args.max_batch_size as usize,
+        },
+    };
+    let load = |source: &Source| repository::load(source, options, telemetry);
+    Ok(match &args.model.model {
+        Some(source) => Repository::new(load(source)?, []),
+        None => Repository::new(load(&Source::BuiltInCnn)?, [load(&Source::BuiltInMlp)?]),
+    })
+}
+
+/// SIGTERM and SIGINT begin the drain; a second one ends the process at once.
+fn drain_on_signal(readiness: Readiness) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for second in [false, true] {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            if second {
+                tracing::warn!(signal = name, "stopping at once");
+                std::process::exit(1);
+            }
+            tracing::info!(signal = name, "draining");
+            readiness.drain();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The gRPC door: tonic services, one file a service, and the server that carries them.
+
+mod mnist;
+mod observe;
+pub mod proto;
+mod server;
+mod status;
+
+pub use mnist::Mnist;
+pub use server::{Config, Server};

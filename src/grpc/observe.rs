@@ -1,0 +1,270 @@
+//! Around every call: how long it took and how it ended.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::telemetry::{OTHER, Telemetry};
+
+/// Every method the server has. A label never comes from a request.
+const METHODS: [&str; 6] = [
+    "mnist.v1.MnistService/Predict",
+    "mnist.v1.MnistService/PredictStream",
+    "grpc.health.v1.Health/Check",
+    "grpc.health.v1.Health/Watch",
+    "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// Records every call that passes through, and words the refusal of a message that is too large.
+#[derive(Clone, Debug)]
+pub(super) struct Observe {
+    pub telemetry: Arc<Telemetry>,
+    pub max_message_bytes: usize,
+}
+
+impl<S> Layer<S> for Observe {
+    type Service = Observed<S>;
+
+    fn layer(&self, inner: S) -> Observed<S> {
+        Observed {
+            inner,
+            observe: self.clone(),
+        }
+    }
+}
+
+/// A service with [`Observe`] around it.
+#[derive(Clone, Debug)]
+pub(super) struct Observed<S> {
+    inner: S,
+    observe: Observe,
+}
+
+impl<S> Service<Request<Body>> for Observed<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let call = Call::begin(&self.observe.telemetry, &request);
+        let response = self.inner.call(request);
+        let limit = self.observe.max_message_bytes;
+        Box::pin(async move {
+            let mut response = response.await?;
+            name_the_limit(response.headers_mut(), limit);
+            Ok(match code(response.headers()) {
+                // An answer without a body has its status among the headers.
+                Some(code) => {
+                    call.end(code);
+                    response
+                }
+                None => response.map(|inner| {
+                    Body::new(ObservedBody {
+                        inner,
+                        call: Some(call),
+                    })
+                }),
+            })
+        })
+    }
+}
+
+/// tonic calls a message that is too large OUT_OF_RANGE and names no remedy;
+/// gRPC's own implementations say RESOURCE_EXHAUSTED. Kiln has no other use for
+/// OUT_OF_RANGE, so the code alone tells.
+fn name_the_limit(headers: &mut HeaderMap, limit: usize) {
+    if code(headers) == Some(Code::OutOfRange as i32) {
+        let status = too_large(limit);
+        headers.remove(Status::GRPC_MESSAGE);
+        // The text is ASCII, so this cannot fail.
+        let _ = status.add_header(headers);
+    }
+}
+
+/// What a message over the limit is answered with.
+pub(super) fn too_large(limit: usize) -> Status {
+    Status::resource_exhausted(format!(
+        "the message is larger than {limit} bytes: send a smaller picture, \
+         or start the server with a larger --max-message-bytes"
+    ))
+}
+
+fn code(headers: &HeaderMap) -> Option<i32> {
+    let status: &HeaderValue = headers.get(Status::GRPC_STATUS)?;
+    status.to_str().ok()?.parse().ok()
+}
+
+/// A call that has begun. Dropped before its end, it was given up.
+struct Call {
+    telemetry: Arc<Telemetry>,
+    method: &'static str,
+    begun: Instant,
+    deadline: Option<Instant>,
+    ended: bool,
+}
+
+impl Call {
+    fn begin(telemetry: &Arc<Telemetry>, request: &Request<Body>) -> Self {
+        let path = request.uri().path().trim_start_matches('/');
+        let begun = Instant::now();
+        Self {
+            telemetry: Arc::clone(telemetry),
+            method: METHODS.into_iter().find(|&m| m == path).unwrap_or(OTHER),
+            begun,
+            deadline: timeout(request.headers()).and_then(|timeout| begun.checked_add(timeout)),
+            ended: false,
+        }
+    }
+
+    fn end(mut self, code: i32) {
+        self.record(code);
+    }
+
+    fn record(&mut self, code: i32) {
+        self.ended = true;
+        self.telemetry
+            .rpc_finished(self.method, code, self.begun.elapsed());
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.ended {
+            let late = self.deadline.is_some_and(|at| Instant::now() >= at);
+            let code = if late {
+                Code::DeadlineExceeded
+            } else {
+                Code::Cancelled
+            };
+            self.record(code as i32);
+        }
+    }
+}
+
+/// The client's patience (`grpc-timeout`: at most 8 digits and a unit;
+/// gRPC over HTTP/2, "Request-Headers").
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 {
+        return None;
+    }
+    let amount: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+/// An answer on its way out; its last frame has the status.
+struct ObservedBody {
+    inner: Body,
+    call: Option<Call>,
+}
+
+impl HttpBody for ObservedBody {
+    type Data = bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let end = match &frame {
+            Some(Ok(frame)) => frame.trailers_ref().and_then(code),
+            Some(Err(status)) => Some(status.code() as i32),
+            None => Some(Code::Ok as i32),
+        };
+        if let Some(code) = end
+            && let Some(call) = self.call.take()
+        {
+            call.end(code);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    #[test]
+    fn every_method_that_is_served_has_a_label() {
+        let sets = [
+            crate::grpc::proto::DESCRIPTORS,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ];
+        let mut served: Vec<String> = sets
+            .iter()
+            .flat_map(|set| FileDescriptorSet::decode(*set).unwrap().file)
+            .flat_map(|file| {
+                let package = file.package().to_owned();
+                file.service
+                    .into_iter()
+                    .map(move |service| (package.clone(), service))
+            })
+            .flat_map(|(package, service)| {
+                let name = format!("{package}.{}", service.name());
+                service
+                    .method
+                    .into_iter()
+                    .map(move |method| format!("{name}/{}", method.name()))
+            })
+            .collect();
+        served.sort();
+        let mut labelled = METHODS.map(str::to_owned);
+        labelled.sort();
+        assert_eq!(served, labelled);
+    }
+
+    #[test]
+    fn a_timeout_is_read_as_grpc_writes_it() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", HeaderValue::from_str(text).unwrap());
+            timeout(&headers)
+        };
+        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(read("1H"), Some(Duration::from_secs(3600)));
+        assert_eq!(read("99999999n"), Some(Duration::from_nanos(99_999_999)));
+        for broken in ["", "m", "12", "1x", "123456789S", "-1S"] {
+            assert_eq!(read(broken), None, "{broken}");
+        }
+    }
+}

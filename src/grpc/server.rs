@@ -1,0 +1,146 @@
+//! The server that carries the services, from its listener to the end of its drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::Mnist;
+use super::observe::Observe;
+use super::proto;
+use super::proto::mnist::mnist_service_server::{MnistServiceServer, SERVICE_NAME};
+use crate::readiness::{Readiness, State};
+use crate::telemetry::Telemetry;
+
+/// A peer that answers no ping for this long is gone.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+/// Calls one connection may have open at once.
+const MAX_STREAMS: u32 = 256;
+/// Largest request headers.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+
+/// How calls are bounded.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Largest request message.
+    pub max_message_bytes: usize,
+    /// Longest a unary call may take, its request's arrival included.
+    pub request_timeout: Duration,
+    /// Longest a shutdown waits for calls that run.
+    pub drain_timeout: Duration,
+}
+
+/// The gRPC server, put together.
+#[derive(Debug)]
+pub struct Server {
+    /// The digit service.
+    pub mnist: Mnist,
+    /// Where calls are counted.
+    pub telemetry: Arc<Telemetry>,
+    /// What health tells.
+    pub readiness: Readiness,
+    /// The bounds.
+    pub config: Config,
+}
+
+impl Server {
+    /// Answers on `listener` until readiness says draining, then lets running
+    /// calls end, for at most the drain timeout.
+    ///
+    /// # Errors
+    /// If a service cannot be put together or the listener fails.
+    pub async fn serve(self, listener: TcpListener) -> Result<(), Error> {
+        let (reporter, health) = tonic_health::server::health_reporter();
+        report(&reporter, self.readiness.state()).await;
+        let follow = tokio::spawn(follow(reporter, self.readiness.subscribe()));
+
+        let Config {
+            max_message_bytes,
+            request_timeout,
+            drain_timeout,
+        } = self.config;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let serving = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE.0))
+            .http2_keepalive_timeout(Some(KEEPALIVE.1))
+            .http2_max_header_list_size(MAX_HEADER_BYTES)
+            .max_concurrent_streams(MAX_STREAMS)
+            .timeout(request_timeout)
+            .layer(Observe {
+                telemetry: self.telemetry,
+                max_message_bytes,
+            })
+            .add_service(
+                MnistServiceServer::new(self.mnist).max_decoding_message_size(max_message_bytes),
+            )
+            .add_service(health)
+            .add_service(reflection()?.build_v1()?)
+            .add_service(reflection()?.build_v1alpha()?)
+            .serve_with_incoming_shutdown(incoming, draining(self.readiness.subscribe()));
+
+        // tonic's own graceful shutdown waits for ever for a silent peer or an open Watch.
+        let result = tokio::select! {
+            result = serving => result.map_err(Error::from),
+            () = overdue(self.readiness.subscribe(), drain_timeout) => {
+                tracing::warn!(?drain_timeout, "closing calls that did not end in time");
+                Ok(())
+            }
+        };
+        follow.abort();
+        result
+    }
+}
+
+/// Why the server could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The listener or a connection failed for good.
+    #[error("gRPC: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors do not make a reflection service.
+    #[error("gRPC reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+fn reflection() -> Result<tonic_reflection::server::Builder<'static>, Error> {
+    Ok(tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET))
+}
+
+/// Tells gRPC's health service what readiness says, from now on.
+async fn follow(reporter: HealthReporter, mut state: watch::Receiver<State>) {
+    loop {
+        let now = *state.borrow_and_update();
+        report(&reporter, now).await;
+        if state.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn report(reporter: &HealthReporter, state: State) {
+    let status = match state {
+        State::Ready => ServingStatus::Serving,
+        State::Starting | State::Draining => ServingStatus::NotServing,
+    };
+    for service in ["", SERVICE_NAME] {
+        reporter.set_service_status(service, status).await;
+    }
+}
+
+/// Ends when draining begins.
+async fn draining(mut state: watch::Receiver<State>) {
+    // An error means that nobody can say "draining" any more.
+    let _ = state.wait_for(|state| *state == State::Draining).await;
+}
+
+/// Ends `patience` after draining began.
+async fn overdue(state: watch::Receiver<State>, patience: Duration) {
+    draining(state).await;
+    tokio::time::sleep(patience).await;
+}

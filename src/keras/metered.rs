@@ -1,0 +1,72 @@
+//! A file in memory that can only be read so often.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hdf5_reader::error::{Error, Result};
+use hdf5_reader::{Storage, StorageBuffer};
+
+/// Most bytes of structures (not of weights) that are read from one file; a thousand layers take
+/// about five million.
+const MAX_STRUCTURE: u64 = 64 << 20;
+
+/// The bytes of a file, handed out up to a budget, so that structures which overlap or repeat
+/// cannot make a small file a long read.
+pub(super) struct Metered<'a> {
+    bytes: &'a [u8],
+    left: AtomicU64,
+}
+
+impl<'a> Metered<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        // Small structures are read more than once, such as the heap of all names' texts.
+        let budget = (bytes.len() as u64)
+            .saturating_mul(16)
+            .saturating_add(64 << 10);
+        Self {
+            bytes,
+            left: AtomicU64::new(budget.min(MAX_STRUCTURE)),
+        }
+    }
+
+    /// Bytes that the budget does not count.
+    pub fn slice(&self, offset: u64, length: usize) -> Option<&'a [u8]> {
+        let start = usize::try_from(offset).ok()?;
+        self.bytes.get(start..start.checked_add(length)?)
+    }
+}
+
+impl Storage for Metered<'_> {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_range(&self, offset: u64, len: usize) -> Result<StorageBuffer> {
+        let bytes = self
+            .slice(offset, len)
+            .ok_or(Error::OffsetOutOfBounds(offset))?;
+        let spend = |left: u64| left.checked_sub(len as u64);
+        self.left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend)
+            .map_err(|_| {
+                Error::ResourceLimit("the file's structure is far larger than its weights".into())
+            })?;
+        Ok(StorageBuffer::from_vec(bytes.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_cannot_be_read_over_and_over() {
+        let bytes = [0; 1024];
+        let storage = Metered::new(&bytes);
+        let allowed = (0..1000)
+            .filter(|_| storage.read_range(0, 1024).is_ok())
+            .count();
+        assert_eq!(allowed, 16 + 64);
+        assert!(storage.read_range(1000, 25).is_err(), "beyond the end");
+        assert!(storage.read_range(u64::MAX, 2).is_err(), "overflow");
+    }
+}

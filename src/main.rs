@@ -1,0 +1,7 @@
+//! Arguments, a subcommand, an exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kiln::cli::run()
+}

@@ -1,0 +1,165 @@
+//! Picture bytes (PNG, JPEG, GIF, BMP, WebP) become the grey values that a model takes.
+//!
+//! ```text
+//! bytes → decode (bounded) → Picture → Resize: grey → bicubic                    ↘
+//!                                    → Digit:  upright → ink → strokes → centred → height × width bytes
+//! ```
+//!
+//! Nothing here knows of models or of serving. Every size is checked against [`Limits`] before
+//! memory is taken, and no input makes it panic.
+
+mod decode;
+mod digit;
+mod error;
+mod exif;
+mod picture;
+mod resize;
+
+use std::time::{Duration, Instant};
+
+pub use error::PictureError;
+use resize::Filter;
+
+/// How a picture of any size becomes the model's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Fit {
+    /// A picture that already has the model's size passes as grey values, unchanged; every other
+    /// picture goes the way of [`Fit::Digit`].
+    #[default]
+    Auto,
+    /// Exactly Pillow's `Image.open(f).convert("L").resize(size, Image.BICUBIC)`, within one grey
+    /// level: alpha and EXIF orientation are ignored, dark stays dark. For a model that was
+    /// trained on pictures made so.
+    Resize,
+    /// Any scan, photo or drawing of one digit is made to look like MNIST: light ink on black,
+    /// cropped, scaled into the middle 20/28 of the side and centred by its centre of mass. A page
+    /// with nothing on it becomes all zeros.
+    Digit,
+}
+
+/// Width and height of the model's input in pixels, each from 1 to [`Size::MAX_SIDE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    pub width: usize,
+    pub height: usize,
+}
+
+impl Size {
+    /// The longest side that a model's input may have here.
+    pub const MAX_SIDE: usize = 1024;
+    /// MNIST's 28 × 28.
+    pub const MNIST: Self = Self {
+        width: 28,
+        height: 28,
+    };
+}
+
+/// What a picture may cost. Checked before decoding where the header tells, and during it otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest encoded picture, in bytes.
+    pub max_bytes: usize,
+    /// Most pixels (width × height) that the header may announce. Decoding takes up to 4 bytes a
+    /// pixel, and 10 for a progressive JPEG.
+    pub max_pixels: u64,
+    /// How long one picture may take. It is looked at between rows of a PNG and between the steps
+    /// of all else, so a picture can overrun it by one step.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    /// 8 MiB, 25 million pixels, 2 seconds.
+    fn default() -> Self {
+        Self {
+            max_bytes: 8 << 20,
+            max_pixels: 25_000_000,
+            time: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The `height * width` grey values of a picture, row by row, 0 to 255.
+///
+/// # Errors
+/// [`PictureError`] says what is wrong with the picture, or which limit it passes.
+pub fn decode_and_fit(
+    bytes: &[u8],
+    fit: Fit,
+    size: Size,
+    limits: &Limits,
+) -> Result<Vec<u8>, PictureError> {
+    if !(1..=Size::MAX_SIDE).contains(&size.width) || !(1..=Size::MAX_SIDE).contains(&size.height) {
+        return Err(PictureError::ModelSize {
+            width: size.width,
+            height: size.height,
+        });
+    }
+    let budget = Budget::new(limits);
+    let picture = decode::decode(bytes, &budget)?;
+    budget.check_time()?;
+    let has_the_size = picture.width == size.width && picture.height == size.height;
+    match fit {
+        Fit::Auto if has_the_size => Ok(picture.into_grey()),
+        Fit::Resize => {
+            let from = Size {
+                width: picture.width,
+                height: picture.height,
+            };
+            resize::scale(picture.into_grey(), from, size, Filter::Bicubic, &budget)
+        }
+        Fit::Auto | Fit::Digit => digit::fit(&picture, size, &budget),
+    }
+}
+
+/// The longest side of a picture, which is the longest that JPEG and GIF can express.
+const MAX_SIDE: u64 = 65_535;
+
+/// The limits of one picture, and when its time is over.
+struct Budget<'a> {
+    limits: &'a Limits,
+    started: Instant,
+}
+
+impl<'a> Budget<'a> {
+    fn new(limits: &'a Limits) -> Self {
+        Self {
+            limits,
+            started: Instant::now(),
+        }
+    }
+
+    fn check_time(&self) -> Result<(), PictureError> {
+        if self.started.elapsed() > self.limits.time {
+            return Err(PictureError::TooSlow {
+                limit: self.limits.time,
+            });
+        }
+        Ok(())
+    }
+
+    /// How many pixels `width × height` are, where that is more than none and within the limit.
+    fn check_pixels(&self, width: u64, height: u64) -> Result<usize, PictureError> {
+        if width == 0 || height == 0 {
+            return Err(PictureError::Undecodable {
+                format: "picture",
+                reason: format!("it says that it is {width}x{height} pixels, which is no pixel"),
+            });
+        }
+        if width.max(height) > MAX_SIDE {
+            return Err(PictureError::TooLong {
+                width,
+                height,
+                limit: MAX_SIDE,
+            });
+        }
+        width
+            .checked_mul(height)
+            .filter(|&pixels| pixels <= self.limits.max_pixels)
+            .and_then(|pixels| usize::try_from(pixels).ok())
+            .ok_or(PictureError::TooManyPixels {
+                width,
+                height,
+                limit: self.limits.max_pixels,
+            })
+    }
+}

@@ -1,0 +1,237 @@
+//! From a file, or from what is built in, to a warm model.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::pixels::picture_size;
+use super::{Model, PixelRange};
+use crate::batcher::{self, Batcher};
+use crate::keras;
+use crate::network::{self, Backend, Meaning, Network};
+use crate::preprocess::Size;
+use crate::telemetry::{ModelInfo, Telemetry};
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The convolutional MNIST network in the binary.
+    BuiltInCnn,
+    /// The small fast MNIST network in the binary.
+    BuiltInMlp,
+    /// A Keras file or a converted `.safetensors` file.
+    File(PathBuf),
+}
+
+/// How models are loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Burn's backend.
+    pub backend: Backend,
+    /// What input values the model was trained on.
+    pub pixel_range: PixelRange,
+    /// How requests become batches.
+    pub batcher: batcher::Config,
+}
+
+/// Why a model cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct LoadError {
+    /// The file, or the name of a built-in network.
+    pub name: String,
+    /// What was wrong.
+    #[source]
+    pub reason: Box<Reason>,
+}
+
+/// What was wrong with a model.
+#[derive(Debug, thiserror::Error)]
+pub enum Reason {
+    /// The file cannot be read as a Keras model.
+    #[error(transparent)]
+    Keras(#[from] keras::Error),
+    /// The file cannot be read at all.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The network cannot be built or run.
+    #[error(transparent)]
+    Network(#[from] network::Error),
+    /// It is a network, but no classifier of grey pictures.
+    #[error("it {0}")]
+    NotAClassifier(String),
+}
+
+/// What kind of file a network comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Keras,
+    Safetensors,
+}
+
+impl FromStr for Source {
+    type Err = std::convert::Infallible;
+
+    /// The name of a built-in network, or a path.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok([Self::BuiltInCnn, Self::BuiltInMlp]
+            .into_iter()
+            .find(|built_in| built_in.name() == text)
+            .unwrap_or_else(|| Self::File(text.into())))
+    }
+}
+
+impl Source {
+    /// The name the model is served under: the file's name without its ending.
+    pub fn name(&self) -> String {
+        match self {
+            Self::BuiltInCnn => "mnist".to_owned(),
+            Self::BuiltInMlp => "mnist-mlp".to_owned(),
+            Self::File(path) => path.file_stem().map_or_else(
+                || "model".into(),
+                |stem| stem.to_string_lossy().into_owned(),
+            ),
+        }
+    }
+
+    /// Reads the network and builds it.
+    ///
+    /// # Errors
+    /// [`LoadError`], with the path or name in it.
+    pub fn network(&self, backend: Backend) -> Result<Network, LoadError> {
+        self.read(backend)
+            .map(|(network, _)| network)
+            .map_err(|reason| self.error(reason))
+    }
+
+    fn read(&self, backend: Backend) -> Result<(Network, Format), Reason> {
+        let built_in = |bytes: &[u8]| {
+            let network = network::from_safetensors(bytes.to_vec(), backend)?;
+            Ok((network, Format::Safetensors))
+        };
+        match self {
+            Self::BuiltInCnn => built_in(include_bytes!("../../weights/mnist.safetensors")),
+            Self::BuiltInMlp => built_in(include_bytes!("../../weights/mnist-mlp.safetensors")),
+            Self::File(path) => from_file(path, backend),
+        }
+    }
+
+    fn error(&self, reason: Reason) -> LoadError {
+        LoadError {
+            name: match self {
+                Self::File(path) => path.display().to_string(),
+                built_in => built_in.name(),
+            },
+            reason: Box::new(reason),
+        }
+    }
+}
+
+fn from_file(path: &Path, backend: Backend) -> Result<(Network, Format), Reason> {
+    if is_safetensors(path)? {
+        let mut bytes = Vec::new();
+        File::open(path)?
+            .take(keras::MAX_FILE)
+            .read_to_end(&mut bytes)?;
+        let network = network::from_safetensors(bytes, backend)?;
+        return Ok((network, Format::Safetensors));
+    }
+    let network = Network::new(keras::read_file(path)?, backend)?;
+    Ok((network, Format::Keras))
+}
+
+/// Content and not the name decides: after eight bytes of length comes JSON.
+fn is_safetensors(path: &Path) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    if path.is_file() {
+        File::open(path)?.take(9).read_to_end(&mut start)?;
+    }
+    Ok(start.get(8) == Some(&b'{'))
+}
+
+/// Loads `source`, runs it once so that the first request finds it warm, and
+/// records how it went.
+///
+/// # Errors
+/// [`LoadError`]; nothing is left behind.
+pub fn load(
+    source: &Source,
+    options: Options,
+    telemetry: &Arc<Telemetry>,
+) -> Result<Model, LoadError> {
+    let started = Instant::now();
+    let name = source.name();
+    let loaded = warm(source, options, telemetry).map_err(|reason| source.error(reason));
+    match &loaded {
+        Ok(model) => {
+            telemetry.model_loaded(&name, started.elapsed());
+            tracing::info!(
+                model = name,
+                version = model.version,
+                backend = %options.backend,
+                parameters = model.network.description().parameters(),
+                pixels = if model.pixel_scale == 1.0 { "0-255" } else { "0-1" },
+                elapsed = ?started.elapsed(),
+                "model loaded"
+            );
+        }
+        Err(_) => telemetry.model_load_failed(&name),
+    }
+    loaded
+}
+
+fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result<Model, Reason> {
+    let (network, format) = source.read(options.backend)?;
+    network.infer(vec![0.0; network.input_len()], 1)?;
+    let network = Arc::new(network);
+
+    let description = network.description();
+    let (picture, classes) = classifier(description).map_err(Reason::NotAClassifier)?;
+    let (name, version) = (source.name(), "1".to_owned());
+    let instruments = telemetry.model(&ModelInfo {
+        name: &name,
+        version: &version,
+        backend: options.backend.name(),
+        format: match format {
+            Format::Keras => "keras",
+            Format::Safetensors => "safetensors",
+        },
+        keras_version: &description.keras_version,
+        parameters: description.parameters() as u64,
+        classes: &classes,
+    });
+    let batcher = Batcher::start(&network, &instruments, telemetry, options.batcher)?;
+    Ok(Model {
+        name,
+        version,
+        meaning: Meaning::of(description),
+        picture,
+        pixel_scale: options.pixel_range.scale(description),
+        batcher,
+        network,
+        instruments,
+    })
+}
+
+/// The picture that fills a classifier's input, and the names of its classes.
+fn classifier(description: &keras::Model) -> Result<(Size, Vec<String>), String> {
+    let input = description.input_shape();
+    let picture = picture_size(input).ok_or_else(|| {
+        format!(
+            "takes {input:?}; a model for grey pictures takes (height, width), \
+             (height, width, 1) or one row of a square"
+        )
+    })?;
+    match *description.output_shape() {
+        [classes] if classes >= 2 => Ok((
+            picture,
+            (0..classes).map(|class| class.to_string()).collect(),
+        )),
+        ref other => Err(format!(
+            "gives {other:?}; a classifier gives one score for each of at least 2 classes"
+        )),
+    }
+}

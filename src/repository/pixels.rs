@@ -1,0 +1,111 @@
+//! How grey values become a model's input values.
+
+use std::{fmt, str::FromStr};
+
+use crate::keras::{self, Layer};
+use crate::preprocess::Size;
+
+/// The range of input values that a model was trained on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PixelRange {
+    /// Read from the model: one that begins with a Rescaling layer takes 0 to
+    /// 255, any other 0 to 1, as nearly every published one was trained.
+    #[default]
+    Auto,
+    /// Grey values go in as they are.
+    Raw,
+    /// Grey values are divided by 255.
+    Unit,
+}
+
+impl PixelRange {
+    const NAMES: [(&'static str, Self); 3] = [
+        ("auto", Self::Auto),
+        ("0-255", Self::Raw),
+        ("0-1", Self::Unit),
+    ];
+
+    /// The factor from a grey value to an input value.
+    pub fn scale(self, model: &keras::Model) -> f32 {
+        match self {
+            Self::Raw => 1.0,
+            Self::Unit => 1.0 / 255.0,
+            Self::Auto if scales_itself(model) => 1.0,
+            Self::Auto => 1.0 / 255.0,
+        }
+    }
+}
+
+/// Whether Rescaling comes before anything that computes.
+fn scales_itself(model: &keras::Model) -> bool {
+    model
+        .nodes
+        .iter()
+        .map(|node| &node.layer)
+        .find(|layer| {
+            !matches!(
+                layer,
+                Layer::Input
+                    | Layer::Identity { .. }
+                    | Layer::Flatten { .. }
+                    | Layer::Reshape { .. }
+            )
+        })
+        .is_some_and(|first| matches!(first, Layer::Rescaling { .. }))
+}
+
+impl fmt::Display for PixelRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, _) = Self::NAMES[*self as usize];
+        f.write_str(name)
+    }
+}
+
+impl FromStr for PixelRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::NAMES
+            .into_iter()
+            .find_map(|(name, range)| (name == text).then_some(range))
+            .ok_or_else(|| format!("no pixel range '{text}': use auto, 0-255 or 0-1"))
+    }
+}
+
+/// The size of grey picture that fills `shape`, one example's input:
+/// `(height, width)`, that with one channel on either side, or a square in one row.
+pub(super) fn picture_size(shape: &[usize]) -> Option<Size> {
+    let (height, width) = match *shape {
+        [height, width] | [height, width, 1] | [1, height, width] => (height, width),
+        [len] => (len.isqrt(), len.isqrt()),
+        _ => return None,
+    };
+    let values: usize = shape.iter().product();
+    let fits = height.checked_mul(width)? == values && height > 0 && width > 0;
+    fits.then_some(Size { width, height })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grey_picture_fills_planes_and_square_rows_and_nothing_else() {
+        let size = |width, height| Some(Size { width, height });
+        assert_eq!(picture_size(&[28, 20]), size(20, 28));
+        assert_eq!(picture_size(&[28, 20, 1]), size(20, 28));
+        assert_eq!(picture_size(&[1, 28, 20]), size(20, 28));
+        assert_eq!(picture_size(&[784]), size(28, 28));
+        assert_eq!(picture_size(&[785]), None);
+        assert_eq!(picture_size(&[28, 28, 3]), None);
+        assert_eq!(picture_size(&[0]), None);
+    }
+
+    #[test]
+    fn every_pixel_range_is_read_back_as_it_is_shown() {
+        for (_, range) in PixelRange::NAMES {
+            assert_eq!(range.to_string().parse(), Ok(range));
+        }
+        assert!("255".parse::<PixelRange>().is_err());
+    }
+}

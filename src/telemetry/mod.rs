@@ -1,0 +1,375 @@
+//! Every instrument of the server in one struct, and their text for Prometheus; logs beside them.
+//!
+//! Instruments are OpenTelemetry's, bridged into a registry of our own by `opentelemetry-prometheus`. Call sites
+//! speak of what happened (`predicted`, `rejected`) and never see a metric's name or a label. `process_*` follows a
+//! convention of Prometheus and not of OpenTelemetry, so it goes straight into the text (see `process`).
+//!
+//! The bridge builds the exported name: dots become underscores, a unit `s` adds `_seconds`, a counter gets `_total`.
+//! `tests/golden/metrics.txt` holds what a scrape sees.
+
+mod clients;
+pub mod logs;
+mod model;
+mod process;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use opentelemetry::metrics::{BoundCounter, Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
+use prometheus::{Registry, TextEncoder};
+
+use clients::Clients;
+use model::ModelMeters;
+pub use model::{ModelInfo, ModelInstruments, QueuePlace};
+
+/// The `Content-Type` of [`Telemetry::exposition`]: Prometheus text format 0.0.4.
+pub const EXPOSITION_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What stands in a label for a method or route that the server does not know, as OpenTelemetry's conventions have it.
+pub const OTHER: &str = "_OTHER";
+
+/// Seconds; a prediction takes tens of microseconds, a queue under load milliseconds.
+const CALL_SECONDS: [f64; 16] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+/// Seconds; from a digit network built in to one of hundreds of megabytes on a slow disk.
+const LOAD_SECONDS: [f64; 12] = [
+    0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
+];
+
+/// Why the instruments could not be set up or read.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The bridge could not be put into its registry.
+    #[error("cannot bridge OpenTelemetry metrics to Prometheus: {0}")]
+    Bridge(#[from] OTelSdkError),
+    /// The gathered metrics do not make valid exposition text.
+    #[error("cannot write the metrics as Prometheus text: {0}")]
+    Encode(#[from] prometheus::Error),
+}
+
+/// Why a request was turned away before it was computed: the label `reason` of `kiln_rejections_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// The bounded queue had no room.
+    QueueFull,
+    /// Its deadline had passed.
+    Deadline,
+    /// Its client had gone.
+    Cancelled,
+    /// The server was shutting down.
+    Draining,
+    /// The request could not be understood or was out of bounds.
+    Invalid,
+    /// It asked for a model or version that is not loaded.
+    UnknownModel,
+}
+
+impl Rejection {
+    /// Every reason, in the order of the discriminants.
+    const ALL: [Self; 6] = [
+        Self::QueueFull,
+        Self::Deadline,
+        Self::Cancelled,
+        Self::Draining,
+        Self::Invalid,
+        Self::UnknownModel,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Deadline => "deadline",
+            Self::Cancelled => "cancelled",
+            Self::Draining => "draining",
+            Self::Invalid => "invalid",
+            Self::UnknownModel => "unknown_model",
+        }
+    }
+}
+
+/// All instruments. One per process, shared in an `Arc`; every method takes `&self` and may be called from any thread.
+#[derive(Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    /// Dropping the provider shuts its instruments down.
+    _provider: SdkMeterProvider,
+    rpc_duration: Histogram<f64>,
+    http_duration: Histogram<f64>,
+    rejections: [BoundCounter<u64>; Rejection::ALL.len()],
+    models: ModelMeters,
+    model_loads: Counter<u64>,
+    model_load_duration: Histogram<f64>,
+    clients: Clients,
+}
+
+impl Telemetry {
+    /// Sets every instrument up in a registry of its own: two of these never share a number.
+    ///
+    /// # Errors
+    /// [`TelemetryError::Bridge`] if the bridge cannot be registered.
+    pub fn new() -> Result<Self, TelemetryError> {
+        let registry = Registry::new();
+        let exporter = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .scope_info_enabled(false)
+            .build()?;
+        let provider = SdkMeterProvider::builder()
+            .with_reader(exporter)
+            .with_resource(resource())
+            .with_view(room_for_classes)
+            .build();
+        let meter = provider.meter_with_scope(InstrumentationScope::builder("kiln").build());
+        Ok(Self {
+            registry,
+            rpc_duration: rpc_duration(&meter),
+            http_duration: http_duration(&meter),
+            rejections: rejections(&meter),
+            models: ModelMeters::new(&meter),
+            model_loads: model_loads(&meter),
+            model_load_duration: model_load_duration(&meter),
+            clients: Clients::new(&meter),
+            _provider: provider,
+        })
+    }
+
+    /// All metrics in the format of [`EXPOSITION_CONTENT_TYPE`].
+    ///
+    /// # Errors
+    /// [`TelemetryError::Encode`] if what was gathered is not valid exposition text.
+    pub fn exposition(&self) -> Result<String, TelemetryError> {
+        let mut families = self.registry.gather();
+        families.extend(process::families());
+        Ok(TextEncoder::new().encode_to_string(&families)?)
+    }
+
+    /// A gRPC call has ended. `method` is the full name without the leading slash (`mnist.v1.MnistService/Predict`),
+    /// or [`OTHER`] for one the server does not have; `code` is the number of its gRPC status.
+    ///
+    /// Names and the rule for `error_type` follow OpenTelemetry's conventions for RPC metrics and gRPC servers
+    /// (<https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>): of the codes, only those that say that the server
+    /// is at fault are errors.
+    pub fn rpc_finished(&self, method: &'static str, code: i32, elapsed: Duration) {
+        let status = grpc_code_name(code);
+        let labels = [
+            KeyValue::new("rpc.system.name", "grpc"),
+            KeyValue::new("rpc.method", method),
+            KeyValue::new("rpc.status_code", status),
+            KeyValue::new("error.type", status),
+        ];
+        let used = if is_server_error(code) { 4 } else { 3 };
+        self.rpc_duration
+            .record(elapsed.as_secs_f64(), &labels[..used]);
+    }
+
+    /// An HTTP request has been answered. `method` and `route` are ones the server knows, or [`OTHER`].
+    pub fn http_finished(
+        &self,
+        method: &'static str,
+        route: &'static str,
+        status: u16,
+        elapsed: Duration,
+    ) {
+        let labels = [
+            KeyValue::new("method", method),
+            KeyValue::new("route", route),
+            KeyValue::new("status", i64::from(status)),
+        ];
+        self.http_duration.record(elapsed.as_secs_f64(), &labels);
+    }
+
+    /// A request was turned away.
+    pub fn rejected(&self, reason: Rejection) {
+        self.rejections[reason as usize].add(1);
+    }
+
+    /// The instruments of one loaded model, its labels resolved once. `kiln_model_info` lists the model until the
+    /// last clone of the answer is dropped; its counters stay, as a counter that vanished would be a reset.
+    #[must_use]
+    pub fn model(&self, info: &ModelInfo<'_>) -> ModelInstruments {
+        self.models.bind(info)
+    }
+
+    /// A model was read, built and warmed in `elapsed`. The name is the repository's, never the request's.
+    pub fn model_loaded(&self, model: &str, elapsed: Duration) {
+        let model = model::label("model", model);
+        self.model_load_duration
+            .record(elapsed.as_secs_f64(), std::slice::from_ref(&model));
+        self.model_loads
+            .add(1, &[model, KeyValue::new("outcome", "success")]);
+    }
+
+    /// A model could not be loaded. The name is the repository's, never the request's.
+    pub fn model_load_failed(&self, model: &str) {
+        let labels = [
+            model::label("model", model),
+            KeyValue::new("outcome", "failure"),
+        ];
+        self.model_loads.add(1, &labels);
+    }
+
+    /// A prediction was answered: the three metrics of the project that Kiln replaces. `peer` is the address at the
+    /// other end of the connection, `values` the count of input values (one of them is its "char").
+    pub fn client_request(&self, peer: IpAddr, values: usize, elapsed: Duration) {
+        self.clients.request(peer, values, elapsed);
+    }
+}
+
+/// What `target_info` says. Fixed, so that no variable of the environment adds a label to it.
+fn resource() -> Resource {
+    Resource::builder_empty()
+        .with_attributes([
+            KeyValue::new("service.name", "kiln"),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        ])
+        .build()
+}
+
+/// Lets the one metric that grows with the classes of a model pass OpenTelemetry's default of 2000 label sets.
+/// Past a limit the SDK goes on counting, under the single label `otel_metric_overflow="true"`.
+fn room_for_classes(instrument: &Instrument) -> Option<Stream> {
+    if instrument.name() != model::PREDICTIONS {
+        return None;
+    }
+    Stream::builder()
+        .with_cardinality_limit(20_000)
+        .build()
+        .ok()
+}
+
+fn rpc_duration(meter: &Meter) -> Histogram<f64> {
+    meter
+        .f64_histogram("rpc.server.call.duration")
+        .with_unit("s")
+        .with_description(
+            "How long gRPC calls took, from the request's headers to the end of the answer.",
+        )
+        .with_boundaries(CALL_SECONDS.to_vec())
+        .build()
+}
+
+fn http_duration(meter: &Meter) -> Histogram<f64> {
+    meter
+        .f64_histogram("http.server.request.duration")
+        .with_unit("s")
+        .with_description(
+            "How long HTTP requests took, from their headers to an answer ready to be sent.",
+        )
+        .with_boundaries(CALL_SECONDS.to_vec())
+        .build()
+}
+
+fn rejections(meter: &Meter) -> [BoundCounter<u64>; Rejection::ALL.len()] {
+    let counter = meter
+        .u64_counter("kiln.rejections")
+        .with_description("Requests turned away before they were computed.")
+        .build();
+    Rejection::ALL.map(|reason| counter.bind(&[KeyValue::new("reason", reason.label())]))
+}
+
+fn model_loads(meter: &Meter) -> Counter<u64> {
+    meter
+        .u64_counter("kiln.model.loads")
+        .with_description("Attempts to load a model.")
+        .build()
+}
+
+fn model_load_duration(meter: &Meter) -> Histogram<f64> {
+    meter
+        .f64_histogram("kiln.model.load.duration")
+        .with_unit("s")
+        .with_description("How long a model took to be read, built and warmed.")
+        .with_boundaries(LOAD_SECONDS.to_vec())
+        .build()
+}
+
+/// The name of a gRPC status code; a number that is none is `UNKNOWN`, as gRPC itself would have it.
+/// <https://github.com/grpc/grpc/blob/v1.75.0/doc/statuscodes.md>
+fn grpc_code_name(code: i32) -> &'static str {
+    match code {
+        0 => "OK",
+        1 => "CANCELLED",
+        3 => "INVALID_ARGUMENT",
+        4 => "DEADLINE_EXCEEDED",
+        5 => "NOT_FOUND",
+        6 => "ALREADY_EXISTS",
+        7 => "PERMISSION_DENIED",
+        8 => "RESOURCE_EXHAUSTED",
+        9 => "FAILED_PRECONDITION",
+        10 => "ABORTED",
+        11 => "OUT_OF_RANGE",
+        12 => "UNIMPLEMENTED",
+        13 => "INTERNAL",
+        14 => "UNAVAILABLE",
+        15 => "DATA_LOSS",
+        16 => "UNAUTHENTICATED",
+        _ => "UNKNOWN",
+    }
+}
+
+fn is_server_error(code: i32) -> bool {
+    matches!(
+        grpc_code_name(code),
+        "UNKNOWN"
+            | "DEADLINE_EXCEEDED"
+            | "UNIMPLEMENTED"
+            | "INTERNAL"
+            | "UNAVAILABLE"
+            | "DATA_LOSS"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rejection_counts_under_its_own_reason() {
+        let telemetry = Telemetry::new().unwrap();
+        for (times, reason) in (1..).zip(Rejection::ALL) {
+            (0..times).for_each(|_| telemetry.rejected(reason));
+        }
+        let text = telemetry.exposition().unwrap();
+        for (times, reason) in (1..).zip(Rejection::ALL) {
+            let line = format!(
+                "kiln_rejections_total{{reason=\"{}\"}} {times}\n",
+                reason.label()
+            );
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_fault_of_the_server_has_an_error_type() {
+        let telemetry = Telemetry::new().unwrap();
+        telemetry.rpc_finished("s/Client", 3, Duration::ZERO);
+        telemetry.rpc_finished("s/Server", 13, Duration::ZERO);
+        telemetry.rpc_finished("s/Strange", 99, Duration::ZERO);
+        let text = telemetry.exposition().unwrap();
+        let name = "rpc_server_call_duration_seconds_count";
+        for labels in [
+            r#"{rpc_method="s/Client",rpc_status_code="INVALID_ARGUMENT",rpc_system_name="grpc"}"#,
+            r#"{error_type="INTERNAL",rpc_method="s/Server",rpc_status_code="INTERNAL",rpc_system_name="grpc"}"#,
+            r#"{error_type="UNKNOWN",rpc_method="s/Strange",rpc_status_code="UNKNOWN",rpc_system_name="grpc"}"#,
+        ] {
+            assert!(
+                text.contains(&format!("{name}{labels} 1\n")),
+                "{labels} in\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_telemetries_share_no_number() {
+        let (one, two) = (Telemetry::new().unwrap(), Telemetry::new().unwrap());
+        one.rejected(Rejection::Invalid);
+        let line = "kiln_rejections_total{reason=\"invalid\"} ";
+        assert!(one.exposition().unwrap().contains(&format!("{line}1\n")));
+        assert!(two.exposition().unwrap().contains(&format!("{line}0\n")));
+    }
+}

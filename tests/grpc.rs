@@ -1,0 +1,347 @@
+//! The gRPC service over a real socket, against the real binary.
+
+mod support;
+
+use kiln::grpc::proto::mnist::predict_request::Input;
+use kiln::grpc::proto::mnist::{Fit, PredictRequest, PredictResponse, Values};
+use support::{Server, file, seven};
+use tokio_stream::StreamExt;
+use tonic::Code;
+use tonic_types::StatusExt;
+
+fn request(input: Input) -> PredictRequest {
+    PredictRequest {
+        input: Some(input),
+        ..Default::default()
+    }
+}
+
+fn pixels() -> PredictRequest {
+    request(Input::Pixels(seven().into()))
+}
+
+fn values(values: Vec<f32>) -> PredictRequest {
+    request(Input::Values(Values { values }))
+}
+
+fn picture(path: &str) -> PredictRequest {
+    request(Input::Image(std::fs::read(file(path)).unwrap().into()))
+}
+
+/// A probability a class, adding up to one, the largest of them the answer's.
+fn check(answer: &PredictResponse, digit: u32) {
+    assert_eq!(answer.digit, digit);
+    assert_eq!(answer.probabilities.len(), 10);
+    assert!((answer.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    let best = answer.probabilities.iter().copied().fold(0.0, f32::max);
+    assert_eq!(answer.confidence, best);
+    assert_eq!(answer.confidence, answer.probabilities[digit as usize]);
+    assert!(answer.error.is_none());
+}
+
+#[tokio::test]
+async fn pixels_values_and_pictures_of_a_digit_are_told_by_both_networks() {
+    let server = Server::start(&[]);
+    let mut client = server.client().await;
+    for model in ["", "mnist", "mnist-mlp"] {
+        let raw = seven().into_iter().map(f32::from).collect();
+        for mut request in [pixels(), values(raw), picture("examples/seven.png")] {
+            request.model = model.to_owned();
+            let answer = client.predict(request).await.unwrap().into_inner();
+            check(&answer, 7);
+            assert_eq!(answer.model, if model.is_empty() { "mnist" } else { model });
+            assert_eq!(answer.version, "1");
+        }
+        let mut three = picture("examples/three.jpg");
+        three.model = model.to_owned();
+        check(&client.predict(three).await.unwrap().into_inner(), 3);
+    }
+}
+
+#[tokio::test]
+async fn the_fit_decides_how_a_picture_is_read() {
+    let server = Server::start(&[]);
+    let mut client = server.client().await;
+    // Dark ink on paper, written small: only FIT_DIGIT makes a digit of it.
+    let mut answers = Vec::new();
+    for fit in [Fit::Unspecified, Fit::Digit, Fit::Resize] {
+        let mut request = picture("examples/three.jpg");
+        request.fit = fit.into();
+        answers.push(
+            client
+                .predict(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .probabilities,
+        );
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_ne!(answers[0], answers[2]);
+}
+
+#[tokio::test]
+async fn bad_input_gets_the_right_status_and_a_word_on_what_to_do() {
+    let server = Server::start(&["--max-message-bytes=100000"]);
+    let mut client = server.client().await;
+    let with = |model: &str, version: &str| PredictRequest {
+        model: model.to_owned(),
+        version: version.to_owned(),
+        ..pixels()
+    };
+    let mut nan = vec![0.0; 784];
+    nan[3] = f32::NAN;
+    let cases = [
+        (
+            PredictRequest::default(),
+            Code::InvalidArgument,
+            "set one of image, pixels or values",
+        ),
+        (
+            request(Input::Pixels(vec![0; 783].into())),
+            Code::InvalidArgument,
+            "784",
+        ),
+        (
+            request(Input::Pixels(vec![].into())),
+            Code::InvalidArgument,
+            "784",
+        ),
+        (values(vec![0.0; 785]), Code::InvalidArgument, "784"),
+        (values(nan), Code::InvalidArgument, "values[3] is NaN"),
+        (
+            values(vec![f32::INFINITY; 784]),
+            Code::InvalidArgument,
+            "finite",
+        ),
+        (with("nope", ""), Code::NotFound, "loaded: mnist, mnist-mlp"),
+        (with("mnist", "9"), Code::NotFound, "loaded: 1"),
+        (
+            request(Input::Image(vec![].into())),
+            Code::InvalidArgument,
+            "image",
+        ),
+        (
+            request(Input::Image(b"GIF89a".to_vec().into())),
+            Code::InvalidArgument,
+            "image",
+        ),
+        (
+            request(Input::Image(vec![b'x'; 5000].into())),
+            Code::InvalidArgument,
+            "PNG",
+        ),
+        (
+            request(Input::Image(vec![0; 200_000].into())),
+            Code::ResourceExhausted,
+            "100000 bytes",
+        ),
+    ];
+    for (request, code, word) in cases {
+        let shown = format!("{request:.200?}");
+        let status = client.predict(request).await.unwrap_err();
+        assert_eq!(status.code(), code, "{shown:.200}: {status}");
+        assert!(status.message().contains(word), "{shown:.200}: {status}");
+        assert!(status.message().len() < 500, "{status}");
+        if code == Code::InvalidArgument {
+            let details = status.get_error_details();
+            assert_eq!(details.bad_request().unwrap().field_violations.len(), 1);
+        }
+    }
+    // And the server is none the worse for it.
+    check(&client.predict(pixels()).await.unwrap().into_inner(), 7);
+}
+
+#[tokio::test]
+async fn a_stream_answers_in_order_and_goes_on_after_a_bad_item() {
+    let server = Server::start(&[]);
+    let mut client = server.client().await;
+    let items: Vec<_> = (0..100)
+        .map(|index| match index % 3 {
+            0 => pixels(),
+            1 => picture("examples/three.jpg"),
+            _ => request(Input::Pixels(vec![0; index].into())),
+        })
+        .collect();
+    let answers: Vec<_> = client
+        .predict_stream(tokio_stream::iter(items))
+        .await
+        .unwrap()
+        .into_inner()
+        .collect()
+        .await;
+    assert_eq!(answers.len(), 100);
+    for (index, answer) in answers.into_iter().enumerate() {
+        let answer = answer.unwrap();
+        match index % 3 {
+            0 => check(&answer, 7),
+            1 => check(&answer, 3),
+            _ => {
+                let error = answer.error.unwrap();
+                assert_eq!(error.code, Code::InvalidArgument as i32);
+                assert!(
+                    error.message.contains(&format!("{index} bytes")),
+                    "{}",
+                    error.message
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_clients_at_once_each_get_their_own_answer() {
+    let server = Server::start(&[]);
+    let mut tasks = tokio::task::JoinSet::new();
+    for worker in 0..8 {
+        let mut client = server.client().await;
+        tasks.spawn(async move {
+            for index in 0..50 {
+                let (request, digit) = if (worker + index) % 2 == 0 {
+                    (pixels(), 7)
+                } else {
+                    (picture("examples/three.jpg"), 3)
+                };
+                check(&client.predict(request).await.unwrap().into_inner(), digit);
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(
+        server.metric("kiln_predictions_total{class=\"7\",model=\"mnist\",version=\"1\"}"),
+        Some(200.0)
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_says_so_and_when_to_come_back() {
+    let server = Server::start(&["--max-requests=1", "--threads=1"]);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        let mut client = server.client().await;
+        tasks.spawn(async move { client.predict(picture("examples/three.jpg")).await });
+    }
+    let mut full = 0;
+    while let Some(answer) = tasks.join_next().await {
+        match answer.unwrap() {
+            Ok(answer) => check(&answer.into_inner(), 3),
+            Err(status) => {
+                assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+                assert!(status.get_error_details().retry_info().is_some());
+                full += 1;
+            }
+        }
+    }
+    assert!(full > 0, "32 requests at once and room for one");
+    assert_eq!(
+        server.metric("kiln_rejections_total{reason=\"queue_full\"}"),
+        Some(f64::from(full))
+    );
+}
+
+#[tokio::test]
+async fn reflection_tells_of_every_service_in_both_versions() {
+    use tonic_reflection::pb::{v1, v1alpha};
+    let server = Server::start(&[]);
+    let wanted = ["grpc.health.v1.Health", "mnist.v1.MnistService"];
+    let channel = server.channel().await;
+
+    let ask = v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(
+            String::new(),
+        )),
+    };
+    let mut answers = v1::server_reflection_client::ServerReflectionClient::new(channel.clone())
+        .server_reflection_info(tokio_stream::once(ask))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = answers
+        .message()
+        .await
+        .unwrap()
+        .unwrap()
+        .message_response
+        .unwrap();
+    let v1::server_reflection_response::MessageResponse::ListServicesResponse(list) = answer else {
+        panic!("{answer:?}");
+    };
+    for service in wanted {
+        assert!(
+            list.service.iter().any(|listed| listed.name == service),
+            "{list:?}"
+        );
+    }
+
+    let ask = v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(
+            v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
+                wanted[1].to_owned(),
+            ),
+        ),
+    };
+    let mut answers = v1alpha::server_reflection_client::ServerReflectionClient::new(channel)
+        .server_reflection_info(tokio_stream::once(ask))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = answers
+        .message()
+        .await
+        .unwrap()
+        .unwrap()
+        .message_response
+        .unwrap();
+    assert!(matches!(
+        answer,
+        v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_)
+    ));
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_method_and_status_and_unknown_methods_together() {
+    let server = Server::start(&[]);
+    let mut client = server.client().await;
+    client.predict(pixels()).await.unwrap();
+    client.predict(PredictRequest::default()).await.unwrap_err();
+    let mut stream = client
+        .predict_stream(tokio_stream::iter([pixels()]))
+        .await
+        .unwrap()
+        .into_inner();
+    while stream.message().await.unwrap().is_some() {}
+    let mut raw = tonic::client::Grpc::new(server.channel().await);
+    raw.ready().await.unwrap();
+    let path = http::uri::PathAndQuery::from_static("/made.up.Service/Method");
+    let codec = tonic_prost::ProstCodec::<PredictRequest, PredictResponse>::default();
+    let status = raw
+        .unary(tonic::Request::new(pixels()), path, codec)
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+
+    let count = |method: &str, status: &str| {
+        let (_, text) = server.get("/metrics");
+        text.lines()
+            .filter(|line| line.starts_with("rpc_server_call_duration_seconds_count"))
+            .filter(|line| line.contains(&format!("rpc_method=\"{method}\"")))
+            .filter(|line| line.contains(&format!("rpc_status_code=\"{status}\"")))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum::<f64>()
+    };
+    assert_eq!(count("mnist.v1.MnistService/Predict", "OK"), 1.0);
+    assert_eq!(
+        count("mnist.v1.MnistService/Predict", "INVALID_ARGUMENT"),
+        1.0
+    );
+    assert_eq!(count("mnist.v1.MnistService/PredictStream", "OK"), 1.0);
+    assert_eq!(count("_OTHER", "UNIMPLEMENTED"), 1.0);
+    assert_eq!(
+        server.metric("api_requests_total{client_ip=\"127.0.0.1\"}"),
+        Some(2.0)
+    );
+}

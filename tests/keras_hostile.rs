@@ -1,0 +1,402 @@
+//! What reading a Keras file promises when the file is not as Keras writes it: harmless changes are
+//! taken, everything else gets an error that says where and why, and nothing makes it panic.
+
+use std::io::Write;
+use std::path::Path;
+
+use flate2::{Compression, write::DeflateEncoder};
+use kiln::keras::{self, Error, Model};
+use rawzip::{CompressionMethod, ZipArchive, ZipArchiveWriter};
+use serde_json::{Value, json};
+
+type Member = (String, Vec<u8>);
+
+fn bytes(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keras");
+    std::fs::read(folder.join(format!("{name}.keras"))).unwrap()
+}
+
+/// The members of a fixture.
+fn members(name: &str) -> Vec<Member> {
+    let bytes = bytes(name);
+    let archive = ZipArchive::from_slice(&bytes[..]).unwrap();
+    let entries = archive.entries();
+    entries
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let name = String::from_utf8(entry.file_path().as_bytes().to_vec()).unwrap();
+            let data = archive
+                .get_entry(entry.wayfinder())
+                .unwrap()
+                .data()
+                .to_vec();
+            (name, data)
+        })
+        .collect()
+}
+
+fn zip(members: &[Member], method: CompressionMethod) -> Vec<u8> {
+    let mut zip = ZipArchiveWriter::new(Vec::new());
+    for (name, data) in members {
+        let (mut entry, config) = zip
+            .new_file(name)
+            .compression_method(method)
+            .start()
+            .unwrap();
+        let level = Compression::default();
+        if method == CompressionMethod::DEFLATE {
+            let mut writer = config.wrap(DeflateEncoder::new(&mut entry, level));
+            writer.write_all(data).unwrap();
+            let (encoder, descriptor) = writer.finish().unwrap();
+            encoder.finish().unwrap();
+            entry.finish(descriptor).unwrap();
+        } else {
+            let mut writer = config.wrap(&mut entry);
+            writer.write_all(data).unwrap();
+            let (_, descriptor) = writer.finish().unwrap();
+            entry.finish(descriptor).unwrap();
+        }
+    }
+    zip.finish().unwrap()
+}
+
+fn read(members: &[Member]) -> Result<Model, Error> {
+    keras::read(&zip(members, CompressionMethod::STORE))
+}
+
+/// A fixture whose `config.json` was changed.
+fn with_config(name: &str, change: impl FnOnce(&mut Value)) -> Result<Model, Error> {
+    let mut members = members(name);
+    let config = &mut members[1].1;
+    let mut json = serde_json::from_slice(config).unwrap();
+    change(&mut json);
+    *config = serde_json::to_vec(&json).unwrap();
+    read(&members)
+}
+
+/// A fixture of which one option of one layer was changed.
+fn with_option(name: &str, layer: usize, key: &str, value: Value) -> Result<Model, Error> {
+    with_config(name, |json| {
+        json["config"]["layers"][layer]["config"][key] = value
+    })
+}
+
+/// The message; it must hold all of these words.
+fn refused(result: Result<Model, Error>, words: &[&str]) {
+    let message = result.expect_err(&format!("{words:?}")).to_string();
+    for word in words {
+        assert!(message.contains(word), "'{word}' is not in: {message}");
+    }
+}
+
+#[test]
+fn a_deflated_archive_reads_like_a_stored_one() {
+    for name in ["name_trap", "convolutions"] {
+        let deflated = zip(&members(name), CompressionMethod::DEFLATE);
+        assert_eq!(
+            keras::read(&deflated).unwrap(),
+            keras::read(&bytes(name)).unwrap()
+        );
+    }
+}
+
+#[test]
+fn an_input_that_only_the_build_shape_tells_is_found() {
+    let original = keras::read(&bytes("dense")).unwrap();
+    let without_input = |json: &mut Value| {
+        json["config"]["layers"].as_array_mut().unwrap().remove(0);
+    };
+    let of_the_config = with_config("dense", |json| {
+        without_input(json);
+        json["build_config"] = Value::Null;
+    });
+    let of_the_build = with_config("dense", |json| {
+        without_input(json);
+        json["config"]["build_input_shape"] = Value::Null;
+    });
+    let of_the_first_layer = with_config("dense", |json| {
+        without_input(json);
+        json["config"]["build_input_shape"] = Value::Null;
+        json["build_config"] = Value::Null;
+        json["config"]["layers"][0]["config"]["batch_input_shape"] = json!([null, 4, 6]);
+    });
+    for model in [of_the_config, of_the_build, of_the_first_layer] {
+        let model = model.unwrap();
+        assert_eq!(model.input_shape(), [4, 6]);
+        assert_eq!(model.nodes[1..], original.nodes[1..]);
+    }
+    let unknown = with_config("dense", |json| {
+        without_input(json);
+        json["config"]["build_input_shape"] = Value::Null;
+        json["build_config"] = Value::Null;
+    });
+    refused(unknown, &["InputLayer", "build the model"]);
+}
+
+#[test]
+fn options_that_do_not_change_the_answer_are_ignored() {
+    let original = keras::read(&bytes("dense")).unwrap();
+    for (key, value) in [
+        (
+            "kernel_regularizer",
+            json!({"class_name": "L2", "config": {"l2": 0.1}}),
+        ),
+        ("dtype", json!("mixed_float16")),
+        ("dtype", json!("float32")),
+        ("an_option_of_tomorrow", json!([1, 2])),
+    ] {
+        assert_eq!(
+            with_option("dense", 1, key, value).unwrap(),
+            original,
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn an_option_that_is_not_supported_is_named_with_its_layer_and_value() {
+    let dense = |key, value| with_option("dense", 1, key, value);
+    let conv = |key, value| with_option("convolutions", 1, key, value);
+    refused(
+        dense("activation", json!("swoosh")),
+        &["'dense'", "activation", "swoosh", "softmax"],
+    );
+    refused(
+        dense("dtype", json!("float64")),
+        &["'dense'", "dtype", "float64", "float32"],
+    );
+    refused(dense("units", json!(-3)), &["'dense'", "units", "-3"]);
+    refused(dense("units", json!(2.5)), &["'dense'", "units", "2.5"]);
+    refused(
+        conv("padding", json!("causal")),
+        &["'conv2d'", "padding", "causal"],
+    );
+    refused(
+        conv("kernel_size", json!([3])),
+        &["'conv2d'", "kernel_size", "[3]"],
+    );
+    refused(conv("groups", json!(3)), &["'conv2d'", "groups = 3"]);
+    refused(
+        conv("dilation_rate", json!([2, 2])),
+        &["'conv2d'", "strides", "dilation_rate"],
+    );
+    refused(
+        conv("kernel_size", json!([300, 2])),
+        &["'conv2d'", "300", "23"],
+    );
+    let input = |key, value| with_option("dense", 0, key, value);
+    refused(
+        input("sparse", json!(true)),
+        &["'input_layer", "sparse", "true"],
+    );
+    refused(
+        input("batch_shape", json!([null, null, 6])),
+        &["batch_shape", "fixed"],
+    );
+    refused(input("dtype", json!("string")), &["dtype", "string"]);
+    let softmax = with_option("activation_layers", 8, "axis", json!([1, 2]));
+    refused(softmax, &["'softmax'", "axis", "[1,2]"]);
+    let softmax = with_option("activation_layers", 8, "axis", json!(0));
+    refused(softmax, &["'softmax'", "axis", "1 to 2"]);
+    let reshape = with_option("dense", 2, "target_shape", json!([7, -1]));
+    refused(reshape, &["'reshape", "[4, 5]", "[7, 2]"]);
+}
+
+#[test]
+fn a_layer_that_is_not_supported_is_named_with_its_class_and_what_is_supported() {
+    let class = |class: &str, module: &str| {
+        let (class, module) = (json!(class), json!(module));
+        with_config("dense", |json| {
+            json["config"]["layers"][3]["class_name"] = class;
+            json["config"]["layers"][3]["module"] = module;
+        })
+    };
+    refused(
+        class("LSTM", "keras.layers"),
+        &["'dense_1'", "LSTM", "BatchNormalization"],
+    );
+    refused(
+        class("Dense", "my_package"),
+        &["'dense_1'", "Dense", "not supported"],
+    );
+}
+
+#[test]
+fn other_kinds_of_files_are_called_by_their_name() {
+    refused(keras::read(b""), &["empty"]);
+    refused(
+        keras::read(b"\x89HDF\r\n\x1a\n"),
+        &["legacy HDF5", ".keras"],
+    );
+    refused(keras::read(b"GIF89a"), &["no Keras model"]);
+    refused(
+        read(&[("a.txt".into(), vec![1])]),
+        &["config.json", "not a Keras model"],
+    );
+    let functional = with_config("dense", |json| json["class_name"] = json!("Functional"));
+    refused(functional, &["Functional", "Sequential"]);
+    let mut old = members("dense");
+    old[0].1 = br#"{"keras_version": "2.15.0"}"#.to_vec();
+    refused(read(&old), &["Keras 2.15.0"]);
+    let nested = with_config("dense", |json| {
+        let model = json.clone();
+        json["config"]["layers"][2] = model;
+    });
+    refused(nested, &["'dense'", "inside"]);
+}
+
+#[test]
+fn weights_that_do_not_fit_the_layers_are_refused_with_the_layers_name() {
+    // The group of this layer says which layer it belongs to, and no longer is that one.
+    let renamed = with_option("name_trap", 1, "name", json!("trunk"));
+    refused(renamed, &["'trunk'", "layers/conv2d/vars", "'stem'"]);
+    let units = with_option("dense", 7, "units", json!(9));
+    refused(units, &["'dense_2'", "kernel", "[6, 7]", "[6, 9]"]);
+    let bias = with_option("dense", 3, "use_bias", json!(true));
+    refused(bias, &["'dense_1'", "found 1", "expected 2", "bias"]);
+    let bias = with_option("dense", 1, "use_bias", json!(false));
+    refused(bias, &["'dense'", "found 2", "expected 1"]);
+    let shorter = with_config("dense", |json| {
+        json["config"]["layers"].as_array_mut().unwrap().pop();
+    });
+    refused(shorter, &["layers/dense_2", "no such layer"]);
+}
+
+#[test]
+fn a_weight_that_is_no_number_is_refused() {
+    let mut members = members("half_precision");
+    let model = keras::read(&bytes("half_precision")).unwrap();
+    let last = model.nodes.last().unwrap();
+    let value = last.weights[0].values[0].to_le_bytes();
+    let h5 = &mut members[2].1;
+    let at = h5.windows(4).position(|window| window == value).unwrap();
+    h5[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    refused(read(&members), &[&last.name, "kernel", "NaN", "finite"]);
+}
+
+#[test]
+fn the_archive_is_bounded_and_must_be_whole() {
+    let original = members("dense");
+    let mut twice = original.clone();
+    twice.push(original[1].clone());
+    refused(read(&twice), &["config.json", "twice"]);
+
+    let mut bomb = original.clone();
+    bomb[2].1 = vec![0; 64 << 20];
+    refused(
+        keras::read(&zip(&bomb, CompressionMethod::DEFLATE)),
+        &["weights.h5", "larger"],
+    );
+    let mut large = original.clone();
+    large[1].1 = vec![b' '; 5 << 20];
+    refused(read(&large), &["config.json", "larger"]);
+
+    let mut deep = original.clone();
+    deep[1].1 = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
+    refused(read(&deep), &["config.json", "recursion"]);
+
+    let mut flipped = bytes("dense");
+    let at = flipped.windows(4).position(|w| w == b"Sequ").unwrap();
+    flipped[at] = b'Z';
+    refused(keras::read(&flipped), &["config.json", "checksum"]);
+}
+
+#[test]
+fn sizes_that_overflow_are_refused() {
+    for size in [u64::from(u32::MAX), 1 << 40, u64::MAX / 2, u64::MAX] {
+        let dense = with_option("dense", 1, "units", json!(size));
+        refused(dense, &["'dense'"]);
+        let conv = with_option("convolutions", 1, "filters", json!(size));
+        refused(conv, &["'conv2d'"]);
+        let conv = with_option("convolutions", 3, "kernel_size", json!([size, 3]));
+        refused(conv, &["'conv2d_2'"]);
+        let pool = with_option("pooling", 1, "pool_size", json!([size, size]));
+        refused(pool, &["'max_pooling2d'"]);
+        let input = with_option("dense", 0, "batch_shape", json!([null, size, size]));
+        assert!(input.is_err());
+    }
+}
+
+#[test]
+fn whatever_the_bytes_there_is_an_answer() {
+    for name in [
+        "half_precision",
+        "batch_normalization",
+        "channels_first_pooled",
+    ] {
+        let whole = bytes(name);
+        for length in (0..whole.len()).step_by(97) {
+            assert!(
+                keras::read(&whole[..length]).is_err(),
+                "{name} cut at {length}"
+            );
+        }
+        for at in (0..whole.len()).step_by(53) {
+            let mut changed = whole.clone();
+            changed[at] ^= 0xff;
+            let _ = keras::read(&changed);
+        }
+    }
+}
+
+#[test]
+fn whatever_the_weights_file_says_there_is_an_answer() {
+    // Behind a checksum that is right, so that every change reaches the reader of HDF5.
+    for name in ["half_precision", "channels_first_pooled"] {
+        let original = members(name);
+        let h5 = &original[2].1;
+        let mut members = original.clone();
+        for at in (0..h5.len()).step_by(if cfg!(debug_assertions) { 19 } else { 1 }) {
+            for value in [0x00, 0x01, 0x7f, 0xff] {
+                members[2].1[at] = value;
+                if let Ok(model) = read(&members) {
+                    model.validate().unwrap();
+                }
+            }
+            members[2].1[at] = h5[at];
+        }
+        for length in (0..h5.len()).step_by(61) {
+            members[2].1 = h5[..length].to_vec();
+            assert!(read(&members).is_err(), "{name} cut at {length}");
+        }
+    }
+}
+
+/// Where the v1 B-tree nodes with entries are in an HDF5 file, and each one's first symbol table.
+fn trees(h5: &[u8]) -> Vec<(usize, [u8; 8])> {
+    let nodes = h5.windows(40).enumerate();
+    nodes
+        .filter(|(_, node)| node.starts_with(b"TREE") && node[6] > 0)
+        .map(|(at, node)| (at, node[32..].try_into().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_group_that_repeats_its_entries_is_refused() {
+    let original = members("dense");
+    let mut seen = 0;
+    for (at, symbols) in trees(&original[2].1) {
+        let mut members = original.clone();
+        let node = &mut members[2].1[at..];
+        node[6] = 16; // as many entries as there is room for, all of them the same
+        for entry in 0..16 {
+            node[32 + entry * 16..][..8].copy_from_slice(&symbols);
+        }
+        // Some groups are none of the model's, and nobody looks into them.
+        if let Err(error) = read(&members) {
+            assert!(error.to_string().contains("twice"), "{error}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "only {seen} groups were looked into");
+}
+
+#[test]
+fn a_tree_that_contains_itself_is_refused() {
+    let mut members = members("dense");
+    let h5 = &mut members[2].1;
+    let (at, _) = trees(h5)[0];
+    h5[at + 5] = 1; // no longer a leaf
+    h5[at + 32..at + 40].copy_from_slice(&(at as u64).to_le_bytes());
+    refused(read(&members), &["model.weights.h5", "revisits"]);
+}

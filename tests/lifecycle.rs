@@ -1,0 +1,188 @@
+//! From start to stop: health, models at the start, drain.
+
+mod support;
+
+use std::fs;
+use std::process::Output;
+
+use kiln::grpc::proto::mnist::PredictRequest;
+use kiln::grpc::proto::mnist::predict_request::Input;
+use support::{Server, file, kiln, seven};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+#[tokio::test]
+async fn a_server_that_serves_is_healthy_over_grpc_and_http() {
+    let server = Server::start(&[]);
+    let mut health = HealthClient::new(server.channel().await);
+    for service in ["", "mnist.v1.MnistService"] {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let answer = health.check(request).await.unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving);
+    }
+    assert_eq!(server.get("/livez").0, 200);
+    assert_eq!(server.get("/readyz").0, 200);
+    let check = |addr: &str| {
+        let status = kiln()
+            .args(["healthcheck", "--addr", addr])
+            .status()
+            .unwrap();
+        status.code()
+    };
+    assert_eq!(check(&server.addr()), Some(0));
+    assert_eq!(check(&server.grpc.to_string()), Some(0));
+    assert_eq!(check("http://127.0.0.1:1"), Some(1));
+}
+
+#[tokio::test]
+async fn sigterm_and_sigint_end_an_idle_server_with_exit_code_0() {
+    for signal in ["TERM", "INT"] {
+        let server = Server::start(&[]);
+        server.signal(signal);
+        let (status, log) = server.wait();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(log.contains("draining") && log.contains("stopped"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_hears_of_the_drain_and_an_open_watch_does_not_outlast_it() {
+    let server = Server::start(&["--drain-timeout=1"]);
+    let mut health = HealthClient::new(server.channel().await);
+    let mut watch = health
+        .watch(HealthCheckRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    let first = watch.message().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::Serving);
+    server.signal("TERM");
+    let second = watch.message().await.unwrap().unwrap();
+    assert_eq!(second.status(), ServingStatus::NotServing);
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[tokio::test]
+async fn a_stream_that_runs_is_answered_to_its_end_during_the_drain() {
+    let server = Server::start(&[]);
+    let mut client = server.client().await;
+    let (send, items) = tokio::sync::mpsc::channel(1);
+    let item = || PredictRequest {
+        input: Some(Input::Pixels(seven().into())),
+        ..Default::default()
+    };
+    send.send(item()).await.unwrap();
+    let mut answers = client
+        .predict_stream(tokio_stream::wrappers::ReceiverStream::new(items))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(answers.message().await.unwrap().unwrap().digit, 7);
+    let mut health = HealthClient::new(server.channel().await);
+    let mut watch = health
+        .watch(HealthCheckRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    watch.message().await.unwrap();
+    server.signal("TERM");
+    // The drain has begun once the watcher has heard of it.
+    let told = watch.message().await.unwrap().unwrap();
+    assert_eq!(told.status(), ServingStatus::NotServing);
+    drop((watch, health));
+    assert_eq!(server.get("/readyz").0, 503);
+    send.send(item()).await.unwrap();
+    assert_eq!(answers.message().await.unwrap().unwrap().digit, 7);
+    drop(send);
+    assert!(answers.message().await.unwrap().is_none());
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!log.contains("did not end in time"), "{log}");
+}
+
+fn refused(args: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = kiln()
+        .args(["serve", "--http-listen=127.0.0.1:0"])
+        .args(args)
+        .output()
+        .unwrap();
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn a_model_that_cannot_be_served_is_a_clear_error_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.keras");
+    let whole = fs::read(file("weights/mnist.keras")).unwrap();
+    fs::write(&broken, &whole[..whole.len() / 2]).unwrap();
+    let text = folder.path().join("text.keras");
+    fs::write(&text, "no model").unwrap();
+    let fake = folder.path().join("fake.safetensors");
+    fs::write(&fake, "no model").unwrap();
+    let missing = folder.path().join("missing.keras");
+    for path in [broken, text, fake, missing, folder.path().to_owned()] {
+        let path = path.to_str().unwrap();
+        let (code, log) = refused(&["--grpc-listen=127.0.0.1:0", "--model", path]);
+        assert_eq!(code, Some(1), "{log}");
+        let error = log.lines().last().unwrap();
+        assert!(
+            error.starts_with("error: ") && error.contains(path),
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_a_clear_error_at_the_start() {
+    let server = Server::start(&[]);
+    let taken = server.grpc.to_string();
+    let (code, log) = refused(&["--grpc-listen", &taken]);
+    assert_eq!(code, Some(1));
+    assert!(log.contains(&format!("cannot listen on {taken}")), "{log}");
+}
+
+#[tokio::test]
+async fn a_model_file_is_served_under_its_name_instead_of_the_built_in_ones() {
+    for path in ["weights/mnist-mlp.keras", "weights/mnist-mlp.safetensors"] {
+        let path = file(path);
+        let server = Server::start(&["--model", path.to_str().unwrap(), "--backend=ndarray"]);
+        let mut client = server.client().await;
+        let mut request = PredictRequest {
+            input: Some(Input::Pixels(seven().into())),
+            ..Default::default()
+        };
+        let answer = client.predict(request.clone()).await.unwrap().into_inner();
+        assert_eq!((answer.digit, &answer.model[..]), (7, "mnist-mlp"));
+        request.model = "mnist".to_owned();
+        let status = client.predict(request).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::NotFound);
+        let (_, metrics) = server.get("/metrics");
+        let info = metrics
+            .lines()
+            .find(|line| line.starts_with("kiln_model_info{"))
+            .unwrap();
+        assert!(
+            info.contains("backend=\"ndarray\"") && info.contains("parameters=\"101770\""),
+            "{info}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn flags_are_read_from_the_environment_too() {
+    let output = kiln()
+        .args([
+            "serve",
+            "--grpc-listen=127.0.0.1:0",
+            "--http-listen=127.0.0.1:0",
+        ])
+        .env("KILN_MODEL", "/no/such/model.keras")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/model.keras"));
+}

@@ -1,0 +1,222 @@
+//! Kiln's numbers are Keras's numbers.
+
+mod support;
+
+use std::fs;
+
+use kiln::keras;
+use kiln::network::{self, Backend, Network};
+use kiln::npy;
+use kiln::repository::Source;
+use support::{file, optional};
+
+const BUILT_IN: [(&str, Source); 2] = [
+    ("mnist", Source::BuiltInCnn),
+    ("mnist-mlp", Source::BuiltInMlp),
+];
+
+fn array(path: &str) -> npy::Array {
+    npy::read_file(&file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The network's outputs, batch by batch, for values laid out as the model takes them.
+fn outputs(network: &Network, values: &[f32], batch: usize) -> Vec<f32> {
+    values
+        .chunks(batch * network.input_len())
+        .flat_map(|chunk| {
+            let size = chunk.len() / network.input_len();
+            network.infer(chunk.to_vec(), size).unwrap()
+        })
+        .collect()
+}
+
+#[track_caller]
+fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let bound = 1e-5 * expected.abs().max(1.0);
+        assert!(
+            (found - expected).abs() <= bound,
+            "{what}: output {index} is {found}, Keras says {expected}"
+        );
+    }
+}
+
+#[test]
+fn the_built_in_networks_answer_as_keras_does_at_every_batch_size() {
+    let inputs = array("tests/fixtures/mnist/inputs.npy");
+    for (name, source) in BUILT_IN {
+        let expected = array(&format!("tests/fixtures/mnist/{name}.expected.npy"));
+        for backend in Backend::ALL {
+            let network = source.network(backend).unwrap();
+            for batch in [1, 7, 32, inputs.shape[0]] {
+                let found = outputs(&network, &inputs.values, batch);
+                assert_close(
+                    &found,
+                    &expected.values,
+                    &format!("{name} on {backend}, batch {batch}"),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_layer_answers_as_keras_does_on_both_backends() {
+    let mut checked = 0;
+    for entry in fs::read_dir(file("tests/fixtures/keras")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "keras") {
+            continue;
+        }
+        let expected = path.with_extension("expected.npy");
+        if !expected.exists() {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let expected = npy::read_file(&expected).unwrap();
+        let input = npy::read_file(&path.with_extension("input.npy")).unwrap();
+        for backend in Backend::ALL {
+            let network = Network::new(keras::read_file(&path).unwrap(), backend).unwrap();
+            let what = format!("{name} on {backend}");
+            let count = input.shape[0];
+            assert_close(
+                &outputs(&network, &input.values, count),
+                &expected.values,
+                &what,
+            );
+            assert_close(
+                &outputs(&network, &input.values, 1),
+                &expected.values,
+                &what,
+            );
+
+            // And so does the same model after a trip through safetensors.
+            let bytes = network::to_safetensors(&network).unwrap();
+            let converted = network::from_safetensors(bytes, backend).unwrap();
+            assert_eq!(converted.description(), network.description());
+            let found = outputs(&converted, &input.values, count);
+            assert_close(&found, &expected.values, &format!("{what}, converted"));
+        }
+        checked += 1;
+    }
+    assert!(
+        checked >= 5,
+        "only {checked} models in tests/fixtures/keras"
+    );
+}
+
+#[test]
+fn a_converted_file_is_the_same_every_time_and_is_the_one_that_is_built_in() {
+    for (name, _) in BUILT_IN {
+        let committed = fs::read(file(&format!("weights/{name}.safetensors"))).unwrap();
+        let path = file(&format!("weights/{name}.keras"));
+        for backend in Backend::ALL {
+            let network = Network::new(keras::read_file(&path).unwrap(), backend).unwrap();
+            let converted = network::to_safetensors(&network).unwrap();
+            assert!(
+                converted == committed,
+                "{name} on {backend}: `kiln convert` gives other bytes"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_converted_file_that_does_not_hold_together_is_refused() {
+    let whole = fs::read(file("weights/mnist-mlp.safetensors")).unwrap();
+    let refused = |bytes: Vec<u8>| {
+        network::from_safetensors(bytes, Backend::Flex)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
+    for end in [0, 7, 8, 100, whole.len() - 1] {
+        refused(whole[..end].to_vec());
+    }
+    // The description asks for more than the file has.
+    let asks = |from: &str, to: &str| {
+        let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+        let text = String::from_utf8(whole[8..8 + header].to_vec()).unwrap();
+        assert!(text.contains(from), "{text}");
+        let text = text.replace(from, to);
+        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(text.as_bytes());
+        bytes.extend(&whole[8 + header..]);
+        bytes
+    };
+    refused(asks(
+        "\\\"units\\\":128",
+        "\\\"units\\\":18446744073709551615",
+    ));
+    refused(asks("\\\"units\\\":128", "\\\"units\\\":4294967296"));
+    refused(asks("\\\"units\\\":128", "\\\"units\\\":127"));
+    refused(asks("\\\"inputs\\\":[1]", "\\\"inputs\\\":[9]"));
+    assert!(refused(asks("kiln.model", "kiln.nodel")).contains("kiln convert"));
+}
+
+#[test]
+fn on_the_mnist_test_set_both_networks_are_as_good_as_promised_and_answer_as_keras_does() {
+    let (Some(images), Some(labels)) = (
+        optional("mnist/t10k-images-idx3-ubyte.gz"),
+        optional("mnist/t10k-labels-idx1-ubyte.gz"),
+    ) else {
+        return;
+    };
+    let images = kiln::idx::read_file(&images).unwrap();
+    let labels = kiln::idx::read_file(&labels).unwrap();
+    let pixels: Vec<f32> = images.values.iter().copied().map(f32::from).collect();
+    for ((name, source), promised) in BUILT_IN.into_iter().zip([9957, 9891]) {
+        let expected = array(&format!("tests/fixtures/mnist/{name}.test-set.npy"));
+        for backend in Backend::ALL {
+            let found = outputs(&source.network(backend).unwrap(), &pixels, 100);
+            assert_close(&found, &expected.values, &format!("{name} on {backend}"));
+            let right = |(scores, label): &(&[f32], &u8)| {
+                kiln::classify::best(scores).unwrap().0 == usize::from(**label)
+            };
+            let correct = found.chunks(10).zip(&labels.values).filter(right).count();
+            assert_eq!(correct, promised, "{name} on {backend}");
+        }
+    }
+}
+
+#[test]
+fn published_models_answer_as_keras_does() {
+    let Some(folder) = optional("keras-models") else {
+        return;
+    };
+    let Some(images) = optional("mnist/t10k-images-idx3-ubyte.gz") else {
+        return;
+    };
+    let images = kiln::idx::read_file(&images).unwrap();
+    let mut checked = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let expected = path.with_file_name(format!(
+            "{}.expected.npy",
+            path.file_name().unwrap().to_string_lossy()
+        ));
+        let (true, Ok(model)) = (expected.exists(), keras::read_file(&path)) else {
+            continue;
+        };
+        let network = Network::new(model, Backend::Flex).unwrap();
+        if network.input_len() != 784 {
+            continue;
+        }
+        let pixels: Vec<f32> = images.values[..64 * 784]
+            .iter()
+            .map(|&pixel| f32::from(pixel) / 255.0)
+            .collect();
+        let expected = npy::read_file(&expected).unwrap();
+        assert_close(
+            &outputs(&network, &pixels, 64),
+            &expected.values,
+            &path.display().to_string(),
+        );
+        checked += 1;
+    }
+    assert!(
+        checked >= 3,
+        "only {checked} of the published models were read"
+    );
+}

@@ -1,0 +1,503 @@
+//! What pictures become: Pillow's own numbers for `Fit::Resize`, MNIST's looks for `Fit::Digit`, and
+//! an error, never a panic, for everything that is no picture or too much of one.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kiln::preprocess::{Fit, Limits, PictureError, Size, decode_and_fit};
+
+const SIDE: usize = 28;
+const PIXELS: usize = SIDE * SIDE;
+
+fn folder() -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", "pictures"]
+        .iter()
+        .collect()
+}
+
+fn picture(name: &str) -> Vec<u8> {
+    let path = folder().join(name);
+    fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn names() -> Vec<String> {
+    let list = String::from_utf8(picture("names.txt")).unwrap();
+    list.lines().map(str::to_owned).collect()
+}
+
+fn fit(bytes: &[u8], fit: Fit) -> Vec<u8> {
+    decode_and_fit(bytes, fit, Size::MNIST, &Limits::default()).unwrap()
+}
+
+fn refusal(bytes: &[u8], limits: &Limits) -> PictureError {
+    decode_and_fit(bytes, Fit::Resize, Size::MNIST, limits).unwrap_err()
+}
+
+fn largest_difference(a: &[u8], b: &[u8]) -> u8 {
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| a.abs_diff(*b))
+        .max()
+        .unwrap_or(0)
+}
+
+/// The mean difference of two digits, where they lie best within one pixel of each other: what moves
+/// a centre of mass over a half moves the digit by a whole pixel.
+fn mean_difference(a: &[u8], b: &[u8]) -> f64 {
+    let at = |i: usize, shift: usize| b.get((i + shift).wrapping_sub(SIDE + 1)).copied();
+    let shifts = (0..3).flat_map(|y| (0..3).map(move |x| y * SIDE + x));
+    let sums = shifts.map(|shift| -> u32 {
+        let pairs = a.iter().enumerate();
+        pairs
+            .map(|(i, &a)| u32::from(a.abs_diff(at(i, shift).unwrap_or(0))))
+            .sum()
+    });
+    f64::from(sums.min().unwrap_or(u32::MAX)) / PIXELS as f64
+}
+
+/// A 24-bit BMP: the simplest file that holds any pixels.
+fn bmp(width: usize, height: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Vec<u8> {
+    let stride = (width * 3).next_multiple_of(4);
+    let mut file = b"BM".to_vec();
+    let side = |n: usize| i32::try_from(n).unwrap();
+    for field in [
+        side(54 + stride * height),
+        0,
+        54,
+        40,
+        side(width),
+        -side(height),
+    ] {
+        file.extend(field.to_le_bytes());
+    }
+    file.extend([1, 0, 24, 0]);
+    file.extend([0; 24]);
+    for y in 0..height {
+        let start = file.len();
+        for x in 0..width {
+            let [r, g, b] = pixel(x, y);
+            file.extend([b, g, r]);
+        }
+        file.resize(start + stride, 0);
+    }
+    file
+}
+
+/// A 32-bit BMP with alpha.
+fn transparent_bmp(
+    width: usize,
+    height: usize,
+    pixel: impl Fn(usize, usize) -> [u8; 4],
+) -> Vec<u8> {
+    let mut file = b"BM".to_vec();
+    let side = |n: usize| i32::try_from(n).unwrap();
+    for field in [0, 0, 70, 56, side(width), -side(height)] {
+        file.extend(field.to_le_bytes());
+    }
+    file.extend([1, 0, 32, 0, 3, 0, 0, 0]);
+    file.extend([0; 20]);
+    for mask in [0x00ff_0000_u32, 0xff00, 0xff, 0xff00_0000] {
+        file.extend(mask.to_le_bytes());
+    }
+    for y in 0..height {
+        for x in 0..width {
+            let [r, g, b, a] = pixel(x, y);
+            file.extend([b, g, r, a]);
+        }
+    }
+    file
+}
+
+/// A seven of strokes `pen` wide in the box (0, 0) to (1, 1).
+fn is_seven(x: f64, y: f64, pen: f64) -> bool {
+    let bar = (0.0..=1.0).contains(&x) && (y - pen / 2.0).abs() <= pen / 2.0;
+    let middle = 1.0 - 0.7 * y;
+    let leg = (0.0..=1.0).contains(&y) && (x - middle).abs() <= pen / 2.0;
+    bar || leg
+}
+
+/// A page of 300 x 400 with a seven of 90 x 140 pixels on it, its corner at (150, 40).
+fn seven(ink: [u8; 3], paper: [u8; 3]) -> Vec<u8> {
+    bmp(300, 400, |x, y| {
+        let (x, y) = ((x as f64 - 150.0) / 90.0, (y as f64 - 40.0) / 140.0);
+        if is_seven(x, y, 0.16) { ink } else { paper }
+    })
+}
+
+/// Left, top, right, bottom (inside) of what is brighter than `level`.
+fn ink_box(digit: &[u8], level: u8) -> (usize, usize, usize, usize) {
+    let lit = digit.iter().enumerate().filter(|&(_, &v)| v > level);
+    lit.fold((SIDE, SIDE, 0, 0), |(l, t, r, b), (i, _)| {
+        let (x, y) = (i % SIDE, i / SIDE);
+        (l.min(x), t.min(y), r.max(x), b.max(y))
+    })
+}
+
+#[track_caller]
+fn assert_looks_like_mnist(digit: &[u8]) {
+    assert_eq!(digit.len(), PIXELS);
+    let mass: f64 = digit.iter().map(|&v| f64::from(v)).sum();
+    let moment = |of: fn(usize) -> usize| -> f64 {
+        let sum: f64 = digit
+            .iter()
+            .enumerate()
+            .map(|(i, &v)| f64::from(v) * of(i) as f64)
+            .sum();
+        sum / mass
+    };
+    let (x, y) = (moment(|i| i % SIDE), moment(|i| i / SIDE));
+    assert!((x - 14.0).abs() <= 1.0, "centre of mass at column {x}");
+    assert!((y - 14.0).abs() <= 1.0, "centre of mass at row {y}");
+    let (left, top, right, bottom) = ink_box(digit, 0);
+    let (width, height) = (right - left + 1, bottom - top + 1);
+    assert!(width <= 20 && height <= 20, "ink is {width}x{height}");
+    assert!(width.max(height) >= 19, "ink is only {width}x{height}");
+    assert_eq!(digit.iter().max(), Some(&255));
+    let paper = digit.iter().filter(|&&v| v == 0).count();
+    assert!(paper > PIXELS / 2, "only {paper} pixels are black");
+}
+
+#[test]
+fn resize_equals_pillow_within_one_grey_level() {
+    let expected = picture("expected.bin");
+    let names = names();
+    assert_eq!(expected.len(), names.len() * PIXELS);
+    assert!(names.len() > 80);
+    for (name, expected) in names.iter().zip(expected.chunks_exact(PIXELS)) {
+        let ours = fit(&picture(name), Fit::Resize);
+        // Upscaled noise at the edge of subsampled chroma: the JPEG decoder rounds the last column
+        // of an even width elsewhere than libjpeg-turbo does.
+        let allowed = match name.as_str() {
+            "420_20x17.jpg" | "422_20x17.jpg" => 4,
+            _ => 1,
+        };
+        let difference = largest_difference(&ours, expected);
+        assert!(
+            difference <= allowed,
+            "{name}: {difference} grey levels off"
+        );
+    }
+}
+
+#[test]
+fn sixteen_bit_samples_are_scaled_to_eight() {
+    // A hand-made BMP cannot hold them; a PNG of stored blocks can.
+    let png = sixteen_bit_png([0x0000, 0x8000, 0xffff]);
+    let size = Size {
+        width: 3,
+        height: 1,
+    };
+    let grey = decode_and_fit(&png, Fit::Auto, size, &Limits::default()).unwrap();
+    assert_eq!(grey, [0, 128, 255]);
+}
+
+fn sixteen_bit_png(row: [u16; 3]) -> Vec<u8> {
+    let mut raw = vec![0];
+    raw.extend(row.iter().flat_map(|v| v.to_be_bytes()));
+    let length = u16::try_from(raw.len()).unwrap();
+    let mut zlib = vec![0x78, 0x01, 0x01];
+    zlib.extend(length.to_le_bytes());
+    zlib.extend((!length).to_le_bytes());
+    zlib.extend(&raw);
+    zlib.extend(adler32(&raw).to_be_bytes());
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    let header = [0, 0, 0, 3, 0, 0, 0, 1, 16, 0, 0, 0, 0];
+    for (kind, data) in [(b"IHDR", &header[..]), (b"IDAT", &zlib), (b"IEND", &[])] {
+        png.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
+        let checked = [&kind[..], data].concat();
+        png.extend(&checked);
+        png.extend(crc32(&checked).to_be_bytes());
+    }
+    png
+}
+
+fn adler32(bytes: &[u8]) -> u32 {
+    let (a, b) = bytes.iter().fold((1_u32, 0_u32), |(a, b), &byte| {
+        let a = (a + u32::from(byte)) % 65_521;
+        (a, (b + a) % 65_521)
+    });
+    b << 16 | a
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
+    })
+}
+
+#[test]
+fn auto_passes_a_picture_of_the_models_size_unchanged() {
+    let dark_on_light = bmp(SIDE, SIDE, |x, y| [(x * 9) as u8; 3].map(|v| v ^ y as u8));
+    let grey = fit(&dark_on_light, Fit::Auto);
+    let expected: Vec<u8> = (0..PIXELS)
+        .map(|i| (i % SIDE * 9) as u8 ^ (i / SIDE) as u8)
+        .collect();
+    assert_eq!(grey, expected);
+}
+
+#[test]
+fn auto_fits_a_picture_of_another_size_as_a_digit() {
+    let page = seven([20; 3], [250; 3]);
+    assert_eq!(fit(&page, Fit::Auto), fit(&page, Fit::Digit));
+}
+
+#[test]
+fn a_digit_is_light_on_black_whatever_the_paper() {
+    let dark = fit(&seven([0; 3], [255; 3]), Fit::Digit);
+    assert_looks_like_mnist(&dark);
+    for (ink, paper) in [
+        ([255; 3], [0; 3]),
+        ([240, 190, 0], [255; 3]),
+        ([30, 60, 200], [255, 240, 150]),
+        ([230, 60, 60], [60, 140, 70]),
+    ] {
+        let other = fit(&seven(ink, paper), Fit::Digit);
+        assert_looks_like_mnist(&other);
+        let difference = mean_difference(&dark, &other);
+        assert!(difference <= 2.0, "{ink:?} on {paper:?}: {difference}");
+    }
+}
+
+#[test]
+fn a_shadow_across_the_paper_does_not_show() {
+    let even = fit(&seven([30; 3], [230; 3]), Fit::Digit);
+    let shaded = bmp(300, 400, |x, y| {
+        let light = 0.35 + 0.65 * (x as f64 / 300.0);
+        let (u, v) = ((x as f64 - 150.0) / 90.0, (y as f64 - 40.0) / 140.0);
+        let level = if is_seven(u, v, 0.16) { 30.0 } else { 230.0 };
+        [(level * light) as u8; 3]
+    });
+    let shaded = fit(&shaded, Fit::Digit);
+    assert_looks_like_mnist(&shaded);
+    // Where the outer edge of the ink falls between two pixels may differ; the shape may not.
+    let difference = mean_difference(&even, &shaded);
+    assert!(difference <= 10.0, "{difference}");
+}
+
+#[test]
+fn specks_and_a_frame_are_no_part_of_the_digit() {
+    let clean = fit(&seven([0; 3], [255; 3]), Fit::Digit);
+    let dirty = bmp(300, 400, |x, y| {
+        let (u, v) = ((x as f64 - 150.0) / 90.0, (y as f64 - 40.0) / 140.0);
+        let speck = x % 97 < 2 && y % 89 < 2;
+        let frame = !(4..296).contains(&x) || !(4..396).contains(&y);
+        [if is_seven(u, v, 0.16) || speck || frame {
+            0
+        } else {
+            255
+        }; 3]
+    });
+    let dirty = fit(&dirty, Fit::Digit);
+    assert_looks_like_mnist(&dirty);
+    let difference = mean_difference(&clean, &dirty);
+    assert!(difference <= 4.0, "{difference}");
+}
+
+#[test]
+fn a_thin_pen_on_a_large_page_stays_bold() {
+    let page = bmp(1200, 1600, |x, y| {
+        let (u, v) = ((x as f64 - 300.0) / 600.0, (y as f64 - 500.0) / 900.0);
+        [if is_seven(u, v, 0.004) { 40 } else { 255 }; 3]
+    });
+    let digit = fit(&page, Fit::Digit);
+    assert_looks_like_mnist(&digit);
+    let bold = digit.iter().filter(|&&v| v > 128).count();
+    assert!(bold >= 45, "only {bold} bright pixels");
+}
+
+#[test]
+fn transparent_is_paper_for_dark_and_for_light_ink() {
+    let drawing = |ink: [u8; 3]| {
+        transparent_bmp(300, 400, |x, y| {
+            let (x, y) = ((x as f64 - 150.0) / 90.0, (y as f64 - 40.0) / 140.0);
+            let alpha = if is_seven(x, y, 0.16) { 255 } else { 0 };
+            [ink[0], ink[1], ink[2], alpha]
+        })
+    };
+    let dark = fit(&drawing([0; 3]), Fit::Digit);
+    assert_looks_like_mnist(&dark);
+    assert_eq!(dark, fit(&drawing([255; 3]), Fit::Digit));
+    let difference = largest_difference(&dark, &fit(&seven([0; 3], [255; 3]), Fit::Digit));
+    assert!(difference <= 2, "{difference}");
+}
+
+#[test]
+fn exif_orientation_turns_a_digit_upright() {
+    let upright = fit(&picture("seven_1.jpg"), Fit::Digit);
+    assert_looks_like_mnist(&upright);
+    let turned = (2..=8).map(|turn| format!("seven_{turn}.jpg"));
+    let others = ["seven_6.png", "seven_6.webp"].map(str::to_owned);
+    for name in turned.chain(others) {
+        let digit = fit(&picture(&name), Fit::Digit);
+        let difference = mean_difference(&upright, &digit);
+        assert!(difference <= 4.0, "{name}: {difference}");
+    }
+}
+
+#[test]
+fn a_digit_that_looks_like_mnist_already_is_nearly_unchanged() {
+    // Strokes of two to three pixels in a box of 20, centred by mass: made by the fit itself.
+    let mnist = fit(&seven([0; 3], [255; 3]), Fit::Digit);
+    let again = bmp(SIDE, SIDE, |x, y| [mnist[y * SIDE + x]; 3]);
+    let again = fit(&again, Fit::Digit);
+    let sum: u32 = mnist
+        .iter()
+        .zip(&again)
+        .map(|(a, b)| u32::from(a.abs_diff(*b)))
+        .sum();
+    let mean = f64::from(sum) / PIXELS as f64;
+    assert!(mean < 1.0, "changed by {mean} grey levels on the average");
+}
+
+#[test]
+fn a_blank_page_becomes_all_zeros() {
+    for level in [0, 127, 255] {
+        let digit = fit(&bmp(90, 60, |_, _| [level; 3]), Fit::Digit);
+        assert_eq!(digit, [0; PIXELS], "a page of {level}");
+    }
+    assert_eq!(
+        fit(&transparent_bmp(50, 50, |_, _| [0; 4]), Fit::Digit),
+        [0; PIXELS]
+    );
+}
+
+#[test]
+fn the_models_size_is_the_size_of_the_answer() {
+    for (width, height) in [(1, 1), (32, 32), (64, 20), (1024, 3)] {
+        for way in [Fit::Resize, Fit::Digit] {
+            let size = Size { width, height };
+            let page = seven([0; 3], [255; 3]);
+            let values = decode_and_fit(&page, way, size, &Limits::default()).unwrap();
+            assert_eq!(values.len(), width * height);
+        }
+    }
+}
+
+#[test]
+fn what_passes_a_limit_is_refused_before_it_is_decoded() {
+    let page = seven([0; 3], [255; 3]);
+    let limits = Limits {
+        max_bytes: page.len() - 1,
+        ..Limits::default()
+    };
+    assert!(matches!(
+        refusal(&page, &limits),
+        PictureError::TooManyBytes { .. }
+    ));
+    // A header alone is enough to be refused for its size.
+    for name in [
+        "rgb_1000x800.png",
+        "420_900x700.jpg",
+        "lossy_640x480.webp",
+        "palette_8_bit_61x47.bmp",
+        "grey_30x30.gif",
+    ] {
+        let limits = Limits {
+            max_pixels: 800,
+            ..Limits::default()
+        };
+        assert!(
+            matches!(
+                refusal(&picture(name), &limits),
+                PictureError::TooManyPixels { .. }
+            ),
+            "{name}"
+        );
+    }
+    let limits = Limits {
+        time: Duration::ZERO,
+        ..Limits::default()
+    };
+    assert!(matches!(
+        refusal(&page, &limits),
+        PictureError::TooSlow { .. }
+    ));
+}
+
+#[test]
+fn a_line_of_a_million_pixels_is_refused() {
+    let mut header = bmp(1, 1, |_, _| [0; 3]);
+    header[18..22].copy_from_slice(&1_000_000_i32.to_le_bytes());
+    assert!(matches!(
+        refusal(&header, &Limits::default()),
+        PictureError::TooLong { .. }
+    ));
+}
+
+#[test]
+fn what_is_no_picture_is_told_so() {
+    let limits = Limits::default();
+    assert_eq!(refusal(b"", &limits), PictureError::Empty);
+    let error = refusal(&[b'<'; 5000], &limits);
+    assert!(
+        matches!(&error, PictureError::UnknownFormat { first_bytes } if first_bytes.len() == 16)
+    );
+    assert!(error.to_string().len() < 200);
+}
+
+/// The next of a fixed series of numbers (xorshift64), so that a failure can be seen again.
+fn next(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state >> 33).unwrap()
+}
+
+#[test]
+fn damaged_pictures_are_errors_and_never_panics() {
+    let limits = Limits {
+        max_pixels: 1_000_000,
+        ..Limits::default()
+    };
+    let mut state = 0x9e37_79b9_7f4a_7c15;
+    let mut refused = 0;
+    for name in names() {
+        let whole = picture(&name);
+        let rounds = if whole.len() > 8000 { 6 } else { 30 };
+        for round in 0..rounds {
+            let mut damaged = whole.clone();
+            if round % 3 == 0 {
+                damaged.truncate(next(&mut state) % whole.len());
+            }
+            // Headers come first, and are where damage does most.
+            for _ in 0..=round % 8 {
+                let reach = if round % 2 == 0 { 100 } else { damaged.len() };
+                let at = next(&mut state) % reach.max(1);
+                if let Some(byte) = damaged.get_mut(at) {
+                    *byte = next(&mut state) as u8;
+                }
+            }
+            let way = [Fit::Resize, Fit::Digit][round % 2];
+            match decode_and_fit(&damaged, way, Size::MNIST, &limits) {
+                Ok(values) => assert_eq!(values.len(), PIXELS),
+                Err(error) => {
+                    assert!(error.to_string().len() < 400, "{name}: {error}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 100, "only {refused} were refused");
+}
+
+#[test]
+fn a_jpeg_of_thousands_of_scans_is_refused() {
+    let real = picture("420_progressive_123x90.jpg");
+    let last_scan = real.windows(2).rposition(|w| w == [0xff, 0xda]).unwrap();
+    let (body, end) = real.split_at(real.len() - 2);
+    let mut bomb = body.to_vec();
+    for _ in 0..5000 {
+        bomb.extend(&body[last_scan..]);
+    }
+    bomb.extend(end);
+    let limits = Limits {
+        max_bytes: bomb.len(),
+        ..Limits::default()
+    };
+    let error = refusal(&bomb, &limits).to_string();
+    assert!(error.contains("scans"), "{error}");
+}
