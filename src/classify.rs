@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use crate::batcher::{self, Admission};
+use crate::batcher::{self, Admission, Permit};
 use crate::preprocess::{self, Fit, PictureError};
 use crate::repository::{Model, NotFound, Repository};
 use crate::telemetry::{Rejection, Telemetry};
@@ -103,9 +103,12 @@ pub enum Error {
     /// As many requests as may be are inside.
     #[error("the server is busy with as many requests as it takes; try again after a pause")]
     Full,
-    /// The server is shutting down, or the network failed.
+    /// The model is being unloaded, or the network failed.
     #[error(transparent)]
     Batcher(#[from] batcher::Error),
+    /// The picture decoder has a bug.
+    #[error("the picture could not be read: the decoder failed; please report the picture")]
+    Decoder,
     /// The model answered with something that is no number.
     #[error(
         "model '{0}' gave an answer that is not a number; its weights or the input are out of range"
@@ -124,7 +127,7 @@ impl Error {
             Self::NotFound(_) => Some(Rejection::UnknownModel),
             Self::Full => Some(Rejection::QueueFull),
             Self::Batcher(batcher::Error::Closed) => Some(Rejection::Draining),
-            Self::Batcher(batcher::Error::Failed(_)) | Self::NoNumber(_) => None,
+            Self::Batcher(batcher::Error::Failed(_)) | Self::Decoder | Self::NoNumber(_) => None,
         }
     }
 }
@@ -144,9 +147,9 @@ pub struct Classifier {
     repository: Repository,
     telemetry: Arc<Telemetry>,
     admission: Admission,
-    /// Large pictures decoded at once: one a core, so that memory stays bounded.
-    decoders: Semaphore,
-    limits: Limits,
+    /// Pictures decoded at once: one a core, so that memory stays bounded.
+    decoders: Arc<Semaphore>,
+    picture: preprocess::Limits,
 }
 
 impl Classifier {
@@ -157,40 +160,54 @@ impl Classifier {
             repository,
             telemetry,
             admission: Admission::new(limits.requests),
-            decoders: Semaphore::new(cores),
-            limits,
+            decoders: Arc::new(Semaphore::new(cores)),
+            picture: limits.picture,
         }
     }
 
-    /// The bounds it was made with.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    /// A place for a request that stands alone.
+    ///
+    /// # Errors
+    /// [`Error::Full`], counted.
+    pub fn admit(&self) -> Result<Permit, Error> {
+        self.admission.try_admit().ok_or_else(|| {
+            self.telemetry.rejected(Rejection::QueueFull);
+            Error::Full
+        })
     }
 
-    /// Answers one request. Dropping the future gives the request up.
+    /// A place for an item of a stream, which waits for one: the client sends
+    /// no faster than it is answered.
+    pub async fn wait_for_place(&self) -> Permit {
+        self.admission.admit().await
+    }
+
+    /// Answers one request, which holds its place until its work is done.
+    /// Dropping the future gives the request up.
     ///
     /// # Errors
     /// [`Error`]; what was turned away is counted.
-    pub async fn classify(&self, request: Request) -> Result<Answer, Error> {
-        let answer = self.answer(request).await;
+    pub async fn classify(&self, request: Request, permit: Permit) -> Result<Answer, Error> {
+        let answer = self.answer(request, permit).await;
         if let Some(reason) = answer.as_ref().err().and_then(Error::rejection) {
             self.telemetry.rejected(reason);
         }
         answer
     }
 
-    async fn answer(&self, request: Request) -> Result<Answer, Error> {
-        let permit = self.admission.try_admit().ok_or(Error::Full)?;
+    async fn answer(&self, request: Request, mut permit: Permit) -> Result<Answer, Error> {
         let model = Arc::clone(self.repository.get(&request.model, &request.version)?);
         let values = match request.input.ok_or(Error::NoInput)? {
             Input::Image(image) => {
-                let pixels = self.decode(image, request.fit, &model).await?;
+                let pixels;
+                (pixels, permit) = self.decode(image, request.fit, &model, permit).await?;
                 scaled(&pixels, model.pixel_scale)
             }
             Input::Pixels(pixels) => scaled(checked_pixels(&pixels, &model)?, model.pixel_scale),
             Input::Values(values) => checked_values(values, &model)?,
         };
-        let intensity = mean(&values) / (255.0 * f64::from(model.pixel_scale));
+        // Values may be anything finite; one absurd request must not drown the sum of all others.
+        let intensity = (mean(&values) / (255.0 * f64::from(model.pixel_scale))).clamp(-1.0, 2.0);
         let output = model.batcher.infer(values, permit).await?;
 
         let mut probabilities = output.scores;
@@ -211,14 +228,25 @@ impl Classifier {
     }
 
     /// Decodes off the runtime's threads, a bounded number at a time.
-    async fn decode(&self, image: Bytes, fit: Fit, model: &Model) -> Result<Vec<u8>, Error> {
-        let (size, limits) = (model.picture, self.limits.picture);
-        // Closed never, so an error here cannot be.
-        let _turn = self.decoders.acquire().await;
-        tokio::task::spawn_blocking(move || preprocess::decode_and_fit(&image, fit, size, &limits))
-            .await
-            .map_err(|_| batcher::Error::Failed("the picture decoder panicked".to_owned()))?
-            .map_err(Error::Picture)
+    ///
+    /// A decode cannot be interrupted: its turn and the request's place go with
+    /// it, so that a client that gives up does not make room for another before
+    /// the work is done.
+    async fn decode(
+        &self,
+        image: Bytes,
+        fit: Fit,
+        model: &Model,
+        permit: Permit,
+    ) -> Result<(Vec<u8>, Permit), Error> {
+        let (size, limits) = (model.picture, self.picture);
+        let turn = Arc::clone(&self.decoders).acquire_owned().await;
+        let decoding = tokio::task::spawn_blocking(move || {
+            let pixels = preprocess::decode_and_fit(&image, fit, size, &limits);
+            drop(turn);
+            pixels.map(|pixels| (pixels, permit))
+        });
+        Ok(decoding.await.map_err(|_| Error::Decoder)??)
     }
 }
 

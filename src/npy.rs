@@ -37,14 +37,14 @@ pub enum Error {
     Header(String),
     /// Numbers of another kind.
     #[error(
-        "values of type '{0}' are not read: save them as float32, float64, uint8, int32 or int64, little-endian"
+        "values of type {0:?} are not read: save them as float32, float64, uint8, int32 or int64, little-endian"
     )]
     Type(String),
     /// Column-major.
     #[error("the array is in Fortran order: save numpy.ascontiguousarray(x)")]
     FortranOrder,
     /// The header announces something else than follows.
-    #[error("the header announces {shape:?} of '{descr}', and {found} bytes follow")]
+    #[error("the header announces {shape:?} of {descr:?}, and {found} bytes follow")]
     Length {
         /// The shape announced.
         shape: Vec<usize>,

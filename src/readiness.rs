@@ -48,6 +48,15 @@ impl Readiness {
         self.0.subscribe()
     }
 
+    /// Waits until shutdown begins.
+    pub async fn draining(&self) {
+        // The sender is held here, so waiting cannot fail.
+        let _ = self
+            .subscribe()
+            .wait_for(|state| *state == State::Draining)
+            .await;
+    }
+
     fn advance(&self, to: State) {
         self.0.send_if_modified(|state| {
             let forward = to > *state;

@@ -345,3 +345,80 @@ async fn calls_are_counted_by_method_and_status_and_unknown_methods_together() {
         Some(2.0)
     );
 }
+
+#[tokio::test]
+async fn a_stream_longer_than_the_places_there_are_waits_and_loses_nothing() {
+    let server = Server::start(&["--max-requests=2"]);
+    let mut client = server.client().await;
+    let items: Vec<_> = (0..100).map(|_| pixels()).collect();
+    let mut answers = client
+        .predict_stream(tokio_stream::iter(items))
+        .await
+        .unwrap()
+        .into_inner();
+    let mut count = 0;
+    while let Some(answer) = answers.message().await.unwrap() {
+        check(&answer, 7);
+        count += 1;
+    }
+    assert_eq!(count, 100);
+}
+
+#[tokio::test]
+async fn an_item_over_the_limit_ends_the_stream_and_says_which_limit() {
+    let server = Server::start(&["--max-message-bytes=100000"]);
+    let mut client = server.client().await;
+    let items = [pixels(), request(Input::Image(vec![0; 200_000].into()))];
+    let mut answers = client
+        .predict_stream(tokio_stream::iter(items))
+        .await
+        .unwrap()
+        .into_inner();
+    check(&answers.message().await.unwrap().unwrap(), 7);
+    let status = answers.message().await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("100000 bytes"), "{status}");
+}
+
+#[tokio::test]
+async fn a_request_that_never_arrives_is_ended_by_the_servers_own_timeout() {
+    let server = Server::start(&["--request-timeout=1"]);
+    let mut raw = tonic::client::Grpc::new(server.channel().await);
+    raw.ready().await.unwrap();
+    let path = http::uri::PathAndQuery::from_static("/mnist.v1.MnistService/Predict");
+    let codec = tonic_prost::ProstCodec::<PredictRequest, PredictResponse>::default();
+    let silent = tonic::Request::new(tokio_stream::pending::<PredictRequest>());
+    let status = raw
+        .client_streaming(silent, path, codec)
+        .await
+        .map(|_: tonic::Response<PredictResponse>| ())
+        .unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert!(status.message().contains("--request-timeout"), "{status}");
+    assert_eq!(
+        server.metric("kiln_rejections_total{reason=\"deadline\"}"),
+        Some(1.0)
+    );
+}
+
+#[tokio::test]
+async fn a_fit_that_is_none_is_refused() {
+    let server = Server::start(&[]);
+    let mut client = server.client().await;
+    let mut unknown = picture("examples/three.jpg");
+    unknown.fit = 99;
+    let status = client.predict(unknown).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+}
+
+#[tokio::test]
+async fn one_absurd_request_does_not_drown_the_mean_intensity() {
+    let server = Server::start(&[]);
+    let mut client = server.client().await;
+    client.predict(values(vec![3.0e38; 784])).await.ok();
+    client.predict(pixels()).await.unwrap();
+    let sum = server
+        .metric("kiln_input_mean_intensity_sum{model=\"mnist\",version=\"1\"}")
+        .unwrap();
+    assert!(sum < 10.0, "{sum}");
+}

@@ -19,6 +19,17 @@ fn array(path: &str) -> npy::Array {
     npy::read_file(&file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// How many of `count` examples a backend is asked. burn-ndarray is not optimised
+/// in the dev profile (see Cargo.toml) and would take many minutes for all of
+/// them; `cargo test --release` asks it for all.
+fn share(backend: Backend, count: usize) -> usize {
+    if cfg!(debug_assertions) && backend == Backend::Ndarray {
+        count.div_ceil(50)
+    } else {
+        count
+    }
+}
+
 /// The network's outputs, batch by batch, for values laid out as the model takes them.
 fn outputs(network: &Network, values: &[f32], batch: usize) -> Vec<f32> {
     values
@@ -49,13 +60,11 @@ fn the_built_in_networks_answer_as_keras_does_at_every_batch_size() {
         let expected = array(&format!("tests/fixtures/mnist/{name}.expected.npy"));
         for backend in Backend::ALL {
             let network = source.network(backend).unwrap();
-            for batch in [1, 7, 32, inputs.shape[0]] {
-                let found = outputs(&network, &inputs.values, batch);
-                assert_close(
-                    &found,
-                    &expected.values,
-                    &format!("{name} on {backend}, batch {batch}"),
-                );
+            let count = share(backend, inputs.shape[0]);
+            for batch in [1, 7, 32, count] {
+                let found = outputs(&network, &inputs.values[..count * 784], batch);
+                let what = format!("{name} on {backend}, batch {batch}");
+                assert_close(&found, &expected.values[..count * 10], &what);
             }
         }
     }
@@ -153,6 +162,19 @@ fn a_converted_file_that_does_not_hold_together_is_refused() {
     refused(asks("\\\"units\\\":128", "\\\"units\\\":127"));
     refused(asks("\\\"inputs\\\":[1]", "\\\"inputs\\\":[9]"));
     assert!(refused(asks("kiln.model", "kiln.nodel")).contains("kiln convert"));
+    assert!(
+        refused(asks("\\\"format\\\":1", "\\\"format\\\":2")).contains("convert the model again")
+    );
+    // Burn would take these and panic, or answer NaN, later.
+    let word = refused(asks(
+        "\"dtype\":\"F32\",\"shape\":[10]",
+        "\"dtype\":\"I32\",\"shape\":[10]",
+    ));
+    assert!(word.contains("expected F32"), "{word}");
+    let mut nan = whole.clone();
+    let end = nan.len() - 4;
+    nan[end..].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(refused(nan).contains("not a finite number"));
 }
 
 #[test]
@@ -169,13 +191,18 @@ fn on_the_mnist_test_set_both_networks_are_as_good_as_promised_and_answer_as_ker
     for ((name, source), promised) in BUILT_IN.into_iter().zip([9957, 9891]) {
         let expected = array(&format!("tests/fixtures/mnist/{name}.test-set.npy"));
         for backend in Backend::ALL {
-            let found = outputs(&source.network(backend).unwrap(), &pixels, 100);
-            assert_close(&found, &expected.values, &format!("{name} on {backend}"));
+            let count = share(backend, labels.values.len());
+            let network = source.network(backend).unwrap();
+            let found = outputs(&network, &pixels[..count * 784], 100);
+            let what = format!("{name} on {backend}");
+            assert_close(&found, &expected.values[..count * 10], &what);
             let right = |(scores, label): &(&[f32], &u8)| {
                 kiln::classify::best(scores).unwrap().0 == usize::from(**label)
             };
             let correct = found.chunks(10).zip(&labels.values).filter(right).count();
-            assert_eq!(correct, promised, "{name} on {backend}");
+            if count == labels.values.len() {
+                assert_eq!(correct, promised, "{what}");
+            }
         }
     }
 }

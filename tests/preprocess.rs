@@ -501,3 +501,59 @@ fn a_jpeg_of_thousands_of_scans_is_refused() {
     let error = refusal(&bomb, &limits).to_string();
     assert!(error.contains("scans"), "{error}");
 }
+
+#[test]
+fn a_digit_cropped_tight_is_the_ink_even_where_it_covers_most() {
+    for (ink, paper) in [([20; 3], [250; 3]), ([250; 3], [20; 3])] {
+        let tight = bmp(200, 280, |x, y| {
+            // A ring of a third of the width, touching all four sides.
+            let (x, y) = ((x as f64 - 100.0) / 100.0, (y as f64 - 140.0) / 140.0);
+            let is_ring = x.hypot(y) <= 1.0 && (x / 0.36).hypot(y / 0.5) > 1.0;
+            if is_ring { ink } else { paper }
+        });
+        let digit = fit(&tight, Fit::Digit);
+        let at = |x: usize, y: usize| digit[y * SIDE + x];
+        assert_eq!(at(14, 14), 0, "the hole of {ink:?} on {paper:?}");
+        assert_eq!(at(14, 6), 255, "the ring of {ink:?} on {paper:?}");
+        assert_eq!(ink_box(&digit, 128), (7, 4, 20, 23), "{ink:?} on {paper:?}");
+    }
+}
+
+#[test]
+fn lines_printed_on_the_paper_are_no_part_of_the_digit() {
+    let clean = fit(&seven([0; 3], [255; 3]), Fit::Digit);
+    for is_squared in [false, true] {
+        let page = bmp(300, 400, |x, y| {
+            let (u, v) = ((x as f64 - 150.0) / 90.0, (y as f64 - 40.0) / 140.0);
+            let is_line = y % 29 < 2 || is_squared && x % 29 < 2;
+            if is_seven(u, v, 0.16) {
+                [0; 3]
+            } else if is_line {
+                [10; 3]
+            } else {
+                [255; 3]
+            }
+        });
+        let ruled = fit(&page, Fit::Digit);
+        assert_looks_like_mnist(&ruled);
+        let difference = mean_difference(&clean, &ruled);
+        assert!(difference <= 9.0, "squared {is_squared}: {difference}");
+    }
+}
+
+#[test]
+fn the_digit_is_found_on_a_sheet_that_fills_half_of_the_picture() {
+    let clean = fit(&seven([30; 3], [230; 3]), Fit::Digit);
+    let on_table = bmp(480, 520, |x, y| {
+        let (u, v) = ((x as f64 - 220.0) / 90.0, (y as f64 - 140.0) / 140.0);
+        if is_seven(u, v, 0.16) {
+            [30; 3]
+        } else if (90..400).contains(&x) && (70..470).contains(&y) {
+            [230; 3]
+        } else {
+            [90, 60, 40]
+        }
+    });
+    let difference = mean_difference(&clean, &fit(&on_table, Fit::Digit));
+    assert!(difference <= 4.0, "{difference}");
+}

@@ -11,7 +11,7 @@ pub struct Admission(Arc<Semaphore>);
 
 /// One request's place, given back when it is dropped. It travels with the request.
 #[derive(Debug)]
-pub struct Permit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub struct Permit(#[expect(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
 
 impl Admission {
     /// Lets `limit` requests in at once.
@@ -19,8 +19,16 @@ impl Admission {
         Self(Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))))
     }
 
+    /// A place, as soon as there is one.
+    pub async fn admit(&self) -> Permit {
+        let place = Arc::clone(&self.0).acquire_owned().await;
+        // Only a closed semaphore refuses, and this one is never closed.
+        Permit(place.ok())
+    }
+
     /// A place, if there is one.
     pub fn try_admit(&self) -> Option<Permit> {
-        Arc::clone(&self.0).try_acquire_owned().ok().map(Permit)
+        let place = Arc::clone(&self.0).try_acquire_owned().ok()?;
+        Some(Permit(Some(place)))
     }
 }

@@ -44,8 +44,8 @@ pub struct Output {
 /// Why a request got no output.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// The batcher is shutting down.
-    #[error("the server is shutting down")]
+    /// The model is being unloaded.
+    #[error("the model was unloaded while the request waited; try again")]
     Closed,
     /// The network failed on the batch.
     #[error("the model could not compute an answer: {0}")]
@@ -57,8 +57,8 @@ struct Request {
     input: Vec<f32>,
     submitted: Instant,
     answer: oneshot::Sender<Result<Output, Error>>,
-    /// Held until the answer is sent, so that admission counts waiting requests too.
-    _permit: Permit,
+    /// Held until the request is computed, so that admission counts waiting requests too.
+    permit: Permit,
 }
 
 /// A request in the queue, and its place in `kiln_queue_size`.
@@ -123,7 +123,7 @@ impl Batcher {
             input,
             submitted: Instant::now(),
             answer,
-            _permit: permit,
+            permit,
         };
         let waiting = Waiting {
             request,
@@ -153,8 +153,7 @@ struct Worker {
 
 impl Worker {
     fn run(self, limit: usize) {
-        let mut waiting = Vec::with_capacity(limit);
-        let mut batch = Vec::with_capacity(limit);
+        let (mut waiting, mut batch) = (Vec::new(), Vec::new());
         while self.queue.take(limit, &mut waiting) {
             for Waiting { request, .. } in waiting.drain(..) {
                 // A client that is gone, or whose deadline has passed, dropped its receiver.
@@ -192,10 +191,18 @@ impl Worker {
                 self.instruments.batch(size, compute);
                 let each = outputs.chunks_exact(self.network.output_len());
                 for (request, scores) in batch.drain(..).zip(each) {
-                    let queue = started.duration_since(request.submitted);
+                    let Request {
+                        submitted,
+                        answer,
+                        permit,
+                        ..
+                    } = request;
+                    let queue = started.duration_since(submitted);
                     self.instruments.waited(queue);
+                    // Before the answer, or a client that comes back at once finds its own place taken.
+                    drop(permit);
                     // Fails if the client has gone in the meantime; nothing to do then.
-                    let _ = request.answer.send(Ok(Output {
+                    let _ = answer.send(Ok(Output {
                         scores: scores.to_vec(),
                         queue,
                         compute,

@@ -1,5 +1,7 @@
 //! Arguments that several subcommands share.
 
+use std::path::PathBuf;
+
 use clap::builder::PossibleValuesParser;
 use clap::{Args, builder::TypedValueParser};
 
@@ -28,9 +30,16 @@ pub(super) struct PixelArgs {
 }
 
 impl ModelArgs {
+    /// The model asked for; an empty environment variable asks for none.
+    pub fn given(&self) -> Option<&Source> {
+        self.model
+            .as_ref()
+            .filter(|source| **source != Source::File(PathBuf::new()))
+    }
+
     /// The model asked for, or the convolutional network that is built in.
     pub fn source(&self) -> Source {
-        self.model.clone().unwrap_or(Source::BuiltInCnn)
+        self.given().cloned().unwrap_or(Source::BuiltInCnn)
     }
 }
 

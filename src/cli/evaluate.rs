@@ -16,6 +16,7 @@ use crate::network::Network;
 
 /// Examples computed at once.
 const BATCH: usize = 32;
+const MAX_CLASSES: usize = 1000;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -37,6 +38,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let source = args.model.source();
     let network = source.network(args.model.backend)?;
+    // A confusion matrix has as many cells as classes squared.
+    ensure!(
+        matches!(*network.description().output_shape(), [classes] if classes <= MAX_CLASSES),
+        "the model gives {:?}; evaluate wants one score for each of at most {MAX_CLASSES} classes",
+        network.description().output_shape()
+    );
     let scale = args.pixels.pixel_range.scale(network.description());
     let data = Data::read(&args.images, &args.labels, &network)?;
     let started = Instant::now();

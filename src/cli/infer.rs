@@ -28,7 +28,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let network = args.model.source().network(args.model.backend)?;
     let input = npy::read_file(&args.input).with_context(|| args.input.display().to_string())?;
     let count = examples(&input, &network).with_context(|| args.input.display().to_string())?;
-    let mut values = Vec::with_capacity(count * network.output_len());
+    let mut values = Vec::new();
     for batch in input.values.chunks(BATCH * network.input_len()) {
         let size = batch.len() / network.input_len();
         values.extend(network.infer(batch.to_vec(), size)?);

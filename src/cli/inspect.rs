@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use anyhow::Context;
+
 use super::output::{print, thousands};
 use crate::keras::{self, Layer, Model};
 
@@ -16,8 +18,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let model = keras::read_file(&args.file)
-        .map_err(|error| anyhow::anyhow!("{}: {error}", args.file.display()))?;
+    let bytes = keras::read_bytes(&args.file).with_context(|| args.file.display().to_string())?;
+    let model = keras::read(&bytes).with_context(|| args.file.display().to_string())?;
     let text = if args.json {
         json(&model)
     } else {

@@ -8,6 +8,8 @@ use anyhow::Context;
 
 /// Standard input as a picture.
 const STDIN: &str = "-";
+/// More than any server takes.
+const MAX_BYTES: u64 = 64 << 20;
 /// Endings of the formats that are read; only for what is found in folders.
 const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
 
@@ -52,14 +54,18 @@ fn is_picture(path: &Path) -> bool {
     ENDINGS.iter().any(|known| ending == *known)
 }
 
-/// The bytes of one picture, at most `limit` and one more: enough to be refused.
-pub(super) fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+/// The bytes of one picture.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let bound = limit as u64 + 1;
+    let bound = MAX_BYTES + 1;
     if path == Path::new(STDIN) {
         io::stdin().lock().take(bound).read_to_end(&mut bytes)?;
     } else {
         fs::File::open(path)?.take(bound).read_to_end(&mut bytes)?;
+    }
+    if bytes.len() as u64 > MAX_BYTES {
+        let reason = format!("larger than {MAX_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
     }
     Ok(bytes)
 }

@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "URL", env = "KILN_ADDR", default_value = LOCAL_SERVER)]
     addr: String,
     /// Compute here, without a server
-    #[arg(long, conflicts_with = "addr")]
+    #[arg(long)]
     local: bool,
     /// A model the server has; with --local a model file or a built-in network
     #[arg(long)]
@@ -93,6 +93,7 @@ async fn predict_all(args: &Args, pictures: Vec<PathBuf>) -> anyhow::Result<()> 
     let width = pictures
         .iter()
         .map(|path| path.display().to_string().chars().count())
+        .chain(["picture".len()])
         .max()
         .unwrap_or(0);
     if !args.json {
@@ -131,7 +132,10 @@ impl Predictor {
 
     fn local(args: &Args) -> anyhow::Result<Self> {
         let source = match &args.model {
-            Some(model) => model.parse::<Source>().unwrap_or(Source::BuiltInCnn),
+            Some(model) => {
+                let Ok(source) = model.parse::<Source>();
+                source
+            }
             None => Source::BuiltInCnn,
         };
         let telemetry = Arc::new(Telemetry::new()?);
@@ -153,8 +157,7 @@ impl Predictor {
     }
 
     async fn predict(&self, path: &Path, args: &Args) -> anyhow::Result<Prediction> {
-        let limit = preprocess::Limits::default().max_bytes;
-        let image = pictures::read(path, limit)?.into();
+        let image = pictures::read(path)?.into();
         match self {
             Self::Remote(client) => {
                 let request = pb::PredictRequest {
@@ -175,7 +178,8 @@ impl Predictor {
                     version: String::new(),
                     fit: args.fit.into_fit(),
                 };
-                Ok(classifier.classify(request).await?.into())
+                let permit = classifier.wait_for_place().await;
+                Ok(classifier.classify(request, permit).await?.into())
             }
         }
     }

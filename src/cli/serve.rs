@@ -41,10 +41,10 @@ pub(super) struct Args {
     #[command(flatten)]
     pixels: PixelArgs,
     /// Compute threads for each model [default: the cores there are]
-    #[arg(long, value_name = "N", env = "KILN_THREADS", value_parser = count())]
+    #[arg(long, value_name = "N", env = "KILN_THREADS", value_parser = clap::value_parser!(u64).range(1..=1024))]
     threads: Option<u64>,
     /// Largest batch
-    #[arg(long, value_name = "N", env = "KILN_MAX_BATCH_SIZE", default_value_t = 32, value_parser = count())]
+    #[arg(long, value_name = "N", env = "KILN_MAX_BATCH_SIZE", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     max_batch_size: u64,
     /// Requests inside at once; more are turned away
     #[arg(long, value_name = "N", env = "KILN_MAX_REQUESTS", default_value_t = 512, value_parser = count())]
@@ -68,68 +68,84 @@ pub(super) struct Args {
     drain_timeout: u64,
     /// What is logged: error, warn, info, debug, or a list such as info,kiln::grpc=debug
     #[arg(long, value_name = "LEVEL", env = "KILN_LOG", default_value = "info")]
-    log: String,
+    log: logs::Filter,
 }
 
-/// 1 to 2^32: nothing sensible is larger, and usize holds it.
+/// At least 1 and at most what usize holds everywhere.
 fn count() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=u64::from(u32::MAX))
 }
 
 /// Parse, build, announce, wait, drain.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    logs::init(&args.log)?;
+    logs::init(args.log.clone())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(serve(args));
+    // What did not end within the drain ends here.
+    runtime.shutdown_timeout(Duration::ZERO);
+    tracing::info!("stopped");
+    served
+}
+
+async fn serve(args: &Args) -> anyhow::Result<()> {
     let telemetry = Arc::new(Telemetry::new()?);
     let readiness = Readiness::new();
+    drain_on_signal(readiness.clone())?;
 
     // Both ports first: a port that is taken is known before a model is read.
-    let grpc_listener = bind(args.grpc_listen)?;
+    let listener = tokio::net::TcpListener::from_std(bind(args.grpc_listen)?)?;
     let http = http::Server::start(
         bind(args.http_listen)?,
         readiness.clone(),
         Arc::clone(&telemetry),
     )?;
-    let repository = load_models(args, &telemetry)?;
+    let result = match load_models(args, &telemetry, &readiness).await {
+        Ok(Some(repository)) => {
+            readiness.ready();
+            tracing::info!(
+                grpc = %listener.local_addr()?,
+                http = %http.local_addr(),
+                "serving"
+            );
+            let server = server(args, repository, &telemetry, &readiness);
+            server.serve(listener).await.map_err(anyhow::Error::from)
+        }
+        // Told to stop before the models were there.
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    tokio::task::spawn_blocking(|| http.shutdown(Duration::from_secs(1))).await?;
+    result
+}
+
+fn server(
+    args: &Args,
+    repository: Repository,
+    telemetry: &Arc<Telemetry>,
+    readiness: &Readiness,
+) -> grpc::Server {
+    let max_message_bytes = args.max_message_bytes as usize;
     let limits = Limits {
         requests: args.max_requests as usize,
         picture: preprocess::Limits {
-            max_bytes: args.max_message_bytes as usize,
+            max_bytes: max_message_bytes,
             max_pixels: args.max_picture_pixels,
             ..preprocess::Limits::default()
         },
     };
-    let classifier = Arc::new(Classifier::new(repository, Arc::clone(&telemetry), limits));
-    let server = grpc::Server {
-        mnist: Mnist::new(classifier, Arc::clone(&telemetry)),
-        telemetry,
+    let classifier = Arc::new(Classifier::new(repository, Arc::clone(telemetry), limits));
+    grpc::Server {
+        mnist: Mnist::new(classifier, Arc::clone(telemetry), max_message_bytes),
+        telemetry: Arc::clone(telemetry),
         readiness: readiness.clone(),
         config: grpc::Config {
-            max_message_bytes: args.max_message_bytes as usize,
+            max_message_bytes,
             request_timeout: Duration::from_secs(args.request_timeout),
             drain_timeout: Duration::from_secs(args.drain_timeout),
         },
-    };
-
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let served = runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(grpc_listener)?;
-        tracing::info!(
-            grpc = %listener.local_addr()?,
-            http = %http.local_addr(),
-            "serving"
-        );
-        drain_on_signal(readiness.clone())?;
-        readiness.ready();
-        server.serve(listener).await?;
-        anyhow::Ok(())
-    });
-    http.shutdown(Duration::from_secs(1));
-    // What did not end within the drain ends here.
-    runtime.shutdown_timeout(Duration::ZERO);
-    tracing::info!("stopped");
-    served
+    }
 }
 
 fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -138,8 +154,12 @@ fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// The model asked for alone, or both that are built in.
-fn load_models(args: &Args, telemetry: &Arc<Telemetry>) -> anyhow::Result<Repository> {
+/// The model asked for alone, or both that are built in; none if told to stop meanwhile.
+async fn load_models(
+    args: &Args,
+    telemetry: &Arc<Telemetry>,
+    readiness: &Readiness,
+) -> anyhow::Result<Option<Repository>> {
     let cores = available_parallelism().map_or(1, usize::from);
     let options = repository::Options {
         backend: args.model.backend,
@@ -149,11 +169,18 @@ fn load_models(args: &Args, telemetry: &Arc<Telemetry>) -> anyhow::Result<Reposi
             max_batch_size: args.max_batch_size as usize,
         },
     };
-    let load = |source: &Source| repository::load(source, options, telemetry);
-    Ok(match &args.model.model {
-        Some(source) => Repository::new(load(source)?, []),
-        None => Repository::new(load(&Source::BuiltInCnn)?, [load(&Source::BuiltInMlp)?]),
-    })
+    let (given, telemetry) = (args.model.given().cloned(), Arc::clone(telemetry));
+    let loading = tokio::task::spawn_blocking(move || {
+        let load = |source: &Source| repository::load(source, options, &telemetry);
+        anyhow::Ok(match given {
+            Some(source) => Repository::new(load(&source)?, []),
+            None => Repository::new(load(&Source::BuiltInCnn)?, [load(&Source::BuiltInMlp)?]),
+        })
+    });
+    tokio::select! {
+        loaded = loading => loaded?.map(Some),
+        () = readiness.draining() => Ok(None),
+    }
 }
 
 /// SIGTERM and SIGINT begin the drain; a second one ends the process at once.

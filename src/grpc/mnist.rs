@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{Stream, StreamExt};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::proto::mnist as pb;
+use super::proto::mnist::mnist_service_server::MnistServiceServer;
 use super::status;
+use crate::batcher::Permit;
 use crate::classify::{self, Answer, Classifier, Input};
 use crate::preprocess::Fit;
 use crate::telemetry::Telemetry;
@@ -22,24 +24,45 @@ const STREAM_WINDOW: usize = 16;
 pub struct Mnist {
     classifier: Arc<Classifier>,
     telemetry: Arc<Telemetry>,
+    max_message_bytes: usize,
 }
 
 impl Mnist {
-    /// The service over `classifier`.
-    pub fn new(classifier: Arc<Classifier>, telemetry: Arc<Telemetry>) -> Self {
+    /// The service over `classifier`, for messages of at most so many bytes.
+    pub fn new(
+        classifier: Arc<Classifier>,
+        telemetry: Arc<Telemetry>,
+        max_message_bytes: usize,
+    ) -> Self {
         Self {
             classifier,
             telemetry,
+            max_message_bytes,
         }
     }
 
-    async fn predict(
+    /// The service for tonic's server.
+    pub(super) fn into_server(self) -> MnistServiceServer<Self> {
+        let limit = self.max_message_bytes;
+        MnistServiceServer::new(self).max_decoding_message_size(limit)
+    }
+
+    /// tonic calls an item that is too large OUT_OF_RANGE; see [`super::observe`].
+    fn limit(&self, status: Status) -> Status {
+        match status.code() {
+            Code::OutOfRange => status::too_large(self.max_message_bytes),
+            _ => status,
+        }
+    }
+
+    async fn answer(
         &self,
         peer: Option<SocketAddr>,
         request: pb::PredictRequest,
+        permit: Permit,
     ) -> Result<pb::PredictResponse, Status> {
         let started = Instant::now();
-        let answer = self.classifier.classify(read(request)).await?;
+        let answer = self.classifier.classify(read(request)?, permit).await?;
         if let Some(peer) = peer {
             let values = answer.model.network.input_len();
             self.telemetry
@@ -55,10 +78,10 @@ impl pb::mnist_service_server::MnistService for Mnist {
         &self,
         request: Request<pb::PredictRequest>,
     ) -> Result<Response<pb::PredictResponse>, Status> {
+        let permit = self.classifier.admit()?;
         let peer = request.remote_addr();
-        Mnist::predict(self, peer, request.into_inner())
-            .await
-            .map(Response::new)
+        let answer = self.answer(peer, request.into_inner(), permit).await?;
+        Ok(Response::new(answer))
     }
 
     type PredictStreamStream =
@@ -75,8 +98,10 @@ impl pb::mnist_service_server::MnistService for Mnist {
             .map(move |item| {
                 let service = service.clone();
                 async move {
-                    // A broken transport ends the stream; a bad item does not.
-                    let answer = service.predict(peer, item?).await;
+                    // A broken transport or an oversized item ends the stream; a bad item does not.
+                    let item = item.map_err(|status| service.limit(status))?;
+                    let permit = service.classifier.wait_for_place().await;
+                    let answer = service.answer(peer, item, permit).await;
                     Ok(answer.unwrap_or_else(|status| status::item(&status)))
                 }
             })
@@ -85,10 +110,12 @@ impl pb::mnist_service_server::MnistService for Mnist {
     }
 }
 
-fn read(request: pb::PredictRequest) -> classify::Request {
+fn read(request: pb::PredictRequest) -> Result<classify::Request, Status> {
     use pb::predict_request::Input as Sent;
-    let fit = request.fit();
-    classify::Request {
+    let fit = pb::Fit::try_from(request.fit).map_err(|_| {
+        Status::invalid_argument(format!("fit {} is none: see the enum Fit", request.fit))
+    })?;
+    Ok(classify::Request {
         input: request.input.map(|input| match input {
             Sent::Image(image) => Input::Image(image),
             Sent::Pixels(pixels) => Input::Pixels(pixels),
@@ -101,7 +128,7 @@ fn read(request: pb::PredictRequest) -> classify::Request {
             pb::Fit::Resize => Fit::Resize,
             pb::Fit::Digit => Fit::Digit,
         },
-    }
+    })
 }
 
 impl From<Answer> for pb::PredictResponse {

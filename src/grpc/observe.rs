@@ -12,7 +12,8 @@ use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::telemetry::{OTHER, Telemetry};
+use super::status;
+use crate::telemetry::{OTHER, Rejection, Telemetry};
 
 /// Every method the server has. A label never comes from a request.
 const METHODS: [&str; 6] = [
@@ -29,6 +30,8 @@ const METHODS: [&str; 6] = [
 pub(super) struct Observe {
     pub telemetry: Arc<Telemetry>,
     pub max_message_bytes: usize,
+    /// Longest until an answer begins, the request's arrival included.
+    pub request_timeout: Duration,
 }
 
 impl<S> Layer<S> for Observe {
@@ -64,10 +67,18 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let call = Call::begin(&self.observe.telemetry, &request);
+        let patience = timeout(request.headers()).map_or(self.observe.request_timeout, |asked| {
+            asked.min(self.observe.request_timeout)
+        });
         let response = self.inner.call(request);
         let limit = self.observe.max_message_bytes;
         Box::pin(async move {
-            let mut response = response.await?;
+            let Ok(response) = tokio::time::timeout(patience, response).await else {
+                call.telemetry.rejected(Rejection::Deadline);
+                call.end(Code::DeadlineExceeded as i32);
+                return Ok(status::too_late(patience).into_http());
+            };
+            let mut response = response?;
             name_the_limit(response.headers_mut(), limit);
             Ok(match code(response.headers()) {
                 // An answer without a body has its status among the headers.
@@ -91,19 +102,11 @@ where
 /// OUT_OF_RANGE, so the code alone tells.
 fn name_the_limit(headers: &mut HeaderMap, limit: usize) {
     if code(headers) == Some(Code::OutOfRange as i32) {
-        let status = too_large(limit);
+        let status = status::too_large(limit);
         headers.remove(Status::GRPC_MESSAGE);
         // The text is ASCII, so this cannot fail.
         let _ = status.add_header(headers);
     }
-}
-
-/// What a message over the limit is answered with.
-pub(super) fn too_large(limit: usize) -> Status {
-    Status::resource_exhausted(format!(
-        "the message is larger than {limit} bytes: send a smaller picture, \
-         or start the server with a larger --max-message-bytes"
-    ))
 }
 
 fn code(headers: &HeaderMap) -> Option<i32> {
@@ -116,19 +119,17 @@ struct Call {
     telemetry: Arc<Telemetry>,
     method: &'static str,
     begun: Instant,
-    deadline: Option<Instant>,
     ended: bool,
 }
 
 impl Call {
     fn begin(telemetry: &Arc<Telemetry>, request: &Request<Body>) -> Self {
-        let path = request.uri().path().trim_start_matches('/');
-        let begun = Instant::now();
+        let path = request.uri().path();
+        let path = path.strip_prefix('/').unwrap_or(path);
         Self {
             telemetry: Arc::clone(telemetry),
             method: METHODS.into_iter().find(|&m| m == path).unwrap_or(OTHER),
-            begun,
-            deadline: timeout(request.headers()).and_then(|timeout| begun.checked_add(timeout)),
+            begun: Instant::now(),
             ended: false,
         }
     }
@@ -147,13 +148,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if !self.ended {
-            let late = self.deadline.is_some_and(|at| Instant::now() >= at);
-            let code = if late {
-                Code::DeadlineExceeded
-            } else {
-                Code::Cancelled
-            };
-            self.record(code as i32);
+            self.record(Code::Cancelled as i32);
         }
     }
 }

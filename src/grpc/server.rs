@@ -5,21 +5,22 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::Mnist;
+use super::connections::accept;
 use super::observe::Observe;
 use super::proto;
-use super::proto::mnist::mnist_service_server::{MnistServiceServer, SERVICE_NAME};
+use super::proto::mnist::mnist_service_server::SERVICE_NAME;
 use crate::readiness::{Readiness, State};
 use crate::telemetry::Telemetry;
 
-/// A peer that answers no ping for this long is gone.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
-/// Calls one connection may have open at once.
-const MAX_STREAMS: u32 = 256;
+/// A peer that says nothing for so long is pinged, and is gone if it does not answer the ping in time.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Calls one connection may have open at once. Each may hold one message that is not whole yet.
+const MAX_STREAMS: u32 = 128;
 /// Largest request headers.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
@@ -28,7 +29,7 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 pub struct Config {
     /// Largest request message.
     pub max_message_bytes: usize,
-    /// Longest a unary call may take, its request's arrival included.
+    /// Longest until an answer begins, the request's arrival included.
     pub request_timeout: Duration,
     /// Longest a shutdown waits for calls that run.
     pub drain_timeout: Duration,
@@ -58,34 +59,35 @@ impl Server {
         report(&reporter, self.readiness.state()).await;
         let follow = tokio::spawn(follow(reporter, self.readiness.subscribe()));
 
+        let (readiness, draining) = (self.readiness.clone(), self.readiness.clone());
         let Config {
             max_message_bytes,
             request_timeout,
             drain_timeout,
         } = self.config;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE.0))
-            .http2_keepalive_timeout(Some(KEEPALIVE.1))
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .http2_max_header_list_size(MAX_HEADER_BYTES)
             .max_concurrent_streams(MAX_STREAMS)
-            .timeout(request_timeout)
             .layer(Observe {
                 telemetry: self.telemetry,
                 max_message_bytes,
+                request_timeout,
             })
-            .add_service(
-                MnistServiceServer::new(self.mnist).max_decoding_message_size(max_message_bytes),
-            )
+            .add_service(self.mnist.into_server())
             .add_service(health)
             .add_service(reflection()?.build_v1()?)
             .add_service(reflection()?.build_v1alpha()?)
-            .serve_with_incoming_shutdown(incoming, draining(self.readiness.subscribe()));
+            .serve_with_incoming_shutdown(
+                accept(listener),
+                async move { draining.draining().await },
+            );
 
         // tonic's own graceful shutdown waits for ever for a silent peer or an open Watch.
         let result = tokio::select! {
             result = serving => result.map_err(Error::from),
-            () = overdue(self.readiness.subscribe(), drain_timeout) => {
+            () = overdue(readiness, drain_timeout) => {
                 tracing::warn!(?drain_timeout, "closing calls that did not end in time");
                 Ok(())
             }
@@ -133,14 +135,8 @@ async fn report(reporter: &HealthReporter, state: State) {
     }
 }
 
-/// Ends when draining begins.
-async fn draining(mut state: watch::Receiver<State>) {
-    // An error means that nobody can say "draining" any more.
-    let _ = state.wait_for(|state| *state == State::Draining).await;
-}
-
 /// Ends `patience` after draining began.
-async fn overdue(state: watch::Receiver<State>, patience: Duration) {
-    draining(state).await;
+async fn overdue(readiness: Readiness, patience: Duration) {
+    readiness.draining().await;
     tokio::time::sleep(patience).await;
 }

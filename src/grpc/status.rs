@@ -32,7 +32,9 @@ fn code(error: &Error) -> Code {
         Error::NotFound(_) => Code::NotFound,
         Error::Full => Code::ResourceExhausted,
         Error::Batcher(batcher::Error::Closed) => Code::Unavailable,
-        Error::Batcher(batcher::Error::Failed(_)) | Error::NoNumber(_) => Code::Internal,
+        Error::Batcher(batcher::Error::Failed(_)) | Error::Decoder | Error::NoNumber(_) => {
+            Code::Internal
+        }
     }
 }
 
@@ -42,6 +44,7 @@ fn details(error: &Error, message: &str) -> Option<ErrorDetails> {
         Error::NoInput => "input",
         Error::PixelCount { .. } => "pixels",
         Error::ValueCount { .. } | Error::NotFinite { .. } => "values",
+        Error::Picture(PictureError::TooSlow { .. }) => return None,
         Error::Picture(_) => "image",
         Error::Full => {
             return Some(ErrorDetails::with_retry_info(Some(Duration::from_millis(
@@ -51,6 +54,22 @@ fn details(error: &Error, message: &str) -> Option<ErrorDetails> {
         _ => return None,
     };
     Some(ErrorDetails::with_bad_request_violation(field, message))
+}
+
+/// What a message over the limit is answered with.
+pub(super) fn too_large(limit: usize) -> Status {
+    Status::resource_exhausted(format!(
+        "the message is larger than {limit} bytes: send a smaller picture, \
+         or start the server with a larger --max-message-bytes"
+    ))
+}
+
+/// What a call that took too long is answered with.
+pub(super) fn too_late(patience: Duration) -> Status {
+    Status::deadline_exceeded(format!(
+        "no answer within {patience:?}: send the request faster, allow more time, \
+         or start the server with a larger --request-timeout"
+    ))
 }
 
 /// A status inside a stream, which goes on.

@@ -14,8 +14,9 @@ use tokio::time::{sleep, timeout};
 
 use super::{Sources, routes};
 
-/// For a request's headers, and for the silence between two requests. Above Prometheus' usual 15 s between scrapes.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
+/// For a request's headers, and for the silence between two requests. Short, so that silent
+/// connections cannot keep a probe waiting for a place; Prometheus simply connects again.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Then the connection is asked to end after its answer; this also ends one whose client does not read.
 const MAX_AGE: Duration = Duration::from_mins(2);
 /// For the last answer, once a connection was asked to end.

@@ -100,7 +100,7 @@ pub enum Layer {
         /// The function.
         activation: Activation,
     },
-    /// `max_value` where x reaches it, x from `threshold` on, else `negative_slope * (x - threshold)`.
+    /// `max_value` where x reaches it, x above `threshold`, else `negative_slope * (x - threshold)`.
     ReLU {
         /// The ceiling; `None` for none.
         max_value: Option<f32>,

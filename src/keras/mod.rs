@@ -52,21 +52,29 @@ pub fn read(bytes: &[u8]) -> Result<Model, Error> {
 /// # Errors
 /// As [`read`]; an [`Error::Io`] names the path.
 pub fn read_file(path: &Path) -> Result<Model, Error> {
-    read(&read_bounded(path).map_err(|source| Error::Io {
+    read(&read_bytes(path).map_err(|source| Error::Io {
         path: path.to_owned(),
         source,
     })?)
 }
 
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+/// The bytes of a file of at most [`MAX_FILE`] bytes.
+///
+/// # Errors
+/// Those of the file, and one for what is larger or no regular file.
+pub fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let too_large = || std::io::Error::other(format!("the file is larger than {MAX_FILE} bytes"));
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
+    // Before it is opened: opening a pipe waits for somebody to write.
+    let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(std::io::Error::other(
             "it is a directory; a Keras model is one .keras file",
         ));
     }
+    if !metadata.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    let file = File::open(path)?;
     if metadata.len() > MAX_FILE {
         return Err(too_large());
     }

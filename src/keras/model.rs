@@ -236,6 +236,11 @@ impl Weight {
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
+    if let Some(char) = name.chars().find(|char| char.is_control()) {
+        return Err(Error::Model(format!(
+            "a name has the control character {char:?} in it"
+        )));
+    }
     if (1..=MAX_NAME).contains(&name.len()) {
         return Ok(());
     }

@@ -105,7 +105,8 @@ impl Relu {
         let output = if self.negative_slope == 0.0 && self.threshold == 0.0 {
             burn_activation::relu(values)
         } else {
-            let below = values.clone().lower_elem(self.threshold);
+            // Keras lets through what is greater than the threshold, not what equals it.
+            let below = values.clone().lower_equal_elem(self.threshold);
             let slope = (values.clone() - self.threshold) * self.negative_slope;
             values.mask_where(below, slope)
         };

@@ -51,3 +51,61 @@ impl Meaning {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_become_probabilities_and_probabilities_stay() {
+        let mut scores = [1000.0, 1000.0, -1000.0];
+        Meaning::Logits.apply(&mut scores);
+        assert_eq!(scores, [0.5, 0.5, 0.0]);
+        let mut scores = [0.25, 0.75];
+        Meaning::Probabilities.apply(&mut scores);
+        assert_eq!(scores, [0.25, 0.75]);
+    }
+
+    #[test]
+    fn the_last_activation_says_what_the_scores_are() {
+        let model = |activation, then: Layer| {
+            let node = |name: &str, layer, inputs| crate::keras::Node {
+                name: name.to_owned(),
+                layer,
+                inputs,
+                output_shape: vec![10],
+                weights: Vec::new(),
+            };
+            let dense = Layer::Dense {
+                units: 10,
+                use_bias: true,
+                activation,
+            };
+            Model {
+                name: "m".to_owned(),
+                keras_version: "3".to_owned(),
+                nodes: vec![
+                    node("in", Layer::Input, vec![]),
+                    node("dense", dense, vec![0]),
+                    node("last", then, vec![1]),
+                ],
+            }
+        };
+        let dropout = || Layer::Identity {
+            class: "Dropout".to_owned(),
+        };
+        let softmax = || Layer::Softmax { axis: 0 };
+        for (activation, then, meaning) in [
+            (Activation::Softmax, dropout(), Meaning::Probabilities),
+            (Activation::Sigmoid, dropout(), Meaning::Probabilities),
+            (Activation::Linear, dropout(), Meaning::Logits),
+            (Activation::Linear, softmax(), Meaning::Probabilities),
+        ] {
+            assert_eq!(
+                Meaning::of(&model(activation, then)),
+                meaning,
+                "{activation:?}"
+            );
+        }
+    }
+}

@@ -171,6 +171,10 @@ impl Builder<'_> {
                 .clone(),
             epsilon,
         });
+        if !scale.iter().chain(&offset).all(|value| value.is_finite()) {
+            let reason = "its moving_variance makes a scale that is not a finite number";
+            return Err(unsupported(self.node, reason));
+        }
         Ok(self.affine(scale, offset, self.input[axis + 1..].iter().product()))
     }
 

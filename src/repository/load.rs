@@ -1,7 +1,5 @@
 //! From a file, or from what is built in, to a warm model.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -43,8 +41,7 @@ pub struct Options {
 pub struct LoadError {
     /// The file, or the name of a built-in network.
     pub name: String,
-    /// What was wrong.
-    #[source]
+    /// What was wrong; shown with the name, so it is no `source` of its own.
     pub reason: Box<Reason>,
 }
 
@@ -60,6 +57,9 @@ pub enum Reason {
     /// The network cannot be built or run.
     #[error(transparent)]
     Network(#[from] network::Error),
+    /// It answers with something that is no number.
+    #[error("it answers zeros with a number that is not finite; its weights are out of range")]
+    NotFinite,
     /// It is a network, but no classifier of grey pictures.
     #[error("it {0}")]
     NotAClassifier(String),
@@ -130,26 +130,15 @@ impl Source {
     }
 }
 
+/// Content and not the name decides: in safetensors JSON comes after eight bytes of length.
 fn from_file(path: &Path, backend: Backend) -> Result<(Network, Format), Reason> {
-    if is_safetensors(path)? {
-        let mut bytes = Vec::new();
-        File::open(path)?
-            .take(keras::MAX_FILE)
-            .read_to_end(&mut bytes)?;
+    let bytes = keras::read_bytes(path)?;
+    if bytes.get(8) == Some(&b'{') {
         let network = network::from_safetensors(bytes, backend)?;
         return Ok((network, Format::Safetensors));
     }
-    let network = Network::new(keras::read_file(path)?, backend)?;
+    let network = Network::new(keras::read(&bytes)?, backend)?;
     Ok((network, Format::Keras))
-}
-
-/// Content and not the name decides: after eight bytes of length comes JSON.
-fn is_safetensors(path: &Path) -> std::io::Result<bool> {
-    let mut start = Vec::new();
-    if path.is_file() {
-        File::open(path)?.take(9).read_to_end(&mut start)?;
-    }
-    Ok(start.get(8) == Some(&b'{'))
 }
 
 /// Loads `source`, runs it once so that the first request finds it warm, and
@@ -185,7 +174,10 @@ pub fn load(
 
 fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result<Model, Reason> {
     let (network, format) = source.read(options.backend)?;
-    network.infer(vec![0.0; network.input_len()], 1)?;
+    let outputs = network.infer(vec![0.0; network.input_len()], 1)?;
+    if !outputs.iter().all(|value| value.is_finite()) {
+        return Err(Reason::NotFinite);
+    }
     let network = Arc::new(network);
 
     let description = network.description();

@@ -73,7 +73,8 @@ impl FromStr for PixelRange {
 }
 
 /// The size of grey picture that fills `shape`, one example's input:
-/// `(height, width)`, that with one channel on either side, or a square in one row.
+/// `(height, width)`, that with one channel on either side, or a square in one row;
+/// up to [`Size::MAX_SIDE`] a side.
 pub(super) fn picture_size(shape: &[usize]) -> Option<Size> {
     let (height, width) = match *shape {
         [height, width] | [height, width, 1] | [1, height, width] => (height, width),
@@ -81,7 +82,9 @@ pub(super) fn picture_size(shape: &[usize]) -> Option<Size> {
         _ => return None,
     };
     let values: usize = shape.iter().product();
-    let fits = height.checked_mul(width)? == values && height > 0 && width > 0;
+    let fits = height.checked_mul(width)? == values
+        && (1..=Size::MAX_SIDE).contains(&height)
+        && (1..=Size::MAX_SIDE).contains(&width);
     fits.then_some(Size { width, height })
 }
 

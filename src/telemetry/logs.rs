@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal as _, stderr};
+use std::str::FromStr;
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
@@ -52,12 +53,12 @@ impl Style {
     }
 }
 
-/// Sends the log of the whole process to stderr. `filter` is a level or a list such as `info,kiln::grpc=debug`.
+/// Sends the log of the whole process to stderr.
 ///
 /// # Errors
-/// [`LogError`] if the filter cannot be understood, or logging is set up already.
-pub fn init(filter: &str) -> Result<(), LogError> {
-    let dispatch = dispatch(parse(filter)?, Style::of_stderr(), stderr);
+/// [`LogError::Twice`] if logging is set up already.
+pub fn init(filter: Filter) -> Result<(), LogError> {
+    let dispatch = dispatch(filter.0, Style::of_stderr(), stderr);
     Ok(dispatcher::set_global_default(dispatch)?)
 }
 
@@ -72,6 +73,18 @@ fn parse(filter: &str) -> Result<Targets, LogError> {
     {
         Some(part) => Err(LogError::Level(untrusted(part).to_string())),
         None => Ok(parts.join(",").parse()?),
+    }
+}
+
+/// What is logged: a level or a list such as `info,kiln::grpc=debug`.
+#[derive(Debug, Clone)]
+pub struct Filter(Targets);
+
+impl FromStr for Filter {
+    type Err = LogError;
+
+    fn from_str(filter: &str) -> Result<Self, LogError> {
+        parse(filter).map(Self)
     }
 }
 

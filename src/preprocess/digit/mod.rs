@@ -6,19 +6,30 @@
 //! 28 × 28. Before that stands what NIST's scanner had done already: finding the ink.
 //!
 //! 1. [`page`]: the picture is averaged down to a working size and turned upright.
-//! 2. [`paper`]: the paper's colour is fitted over the page; how far each pixel is from it, towards
-//!    the colour of the ink, is the strength of the ink.
-//! 3. [`strokes`]: a threshold, connected pieces; frames, specks and neighbours are left out.
+//! 2. [`paper`]: the paper's colour is fitted over the page (or over the sheet, where one lies on
+//!    something); how far each pixel is from it, towards the colour of the ink, is the strength of
+//!    the ink. Where that finds ink nearly everywhere, the paper is looked for locally, and last on
+//!    the border.
+//! 3. [`strokes`]: [`rules`] are erased; a threshold, connected pieces; frames, specks and neighbours are left out.
 //! 4. [`place`]: thin strokes are thickened, the box scaled and centred.
 
 mod page;
 mod paper;
 mod place;
+mod rules;
 mod strokes;
 
+use self::page::Page;
 use self::paper::Light;
+use self::strokes::Digit;
 use super::picture::Picture;
 use super::{Budget, PictureError, Size};
+
+/// Where ink seems to cover more than this share of a page, it may be the paper.
+const CROWDED: f32 = 0.15;
+
+/// A page of fewer pixels along its longer side is too coarse for a paper that changes.
+const SMALLEST_PHOTO: usize = 64;
 
 /// One number a pixel, row by row.
 struct Field {
@@ -30,13 +41,51 @@ struct Field {
 /// The digit of `picture` as `size.height * size.width` bytes, light on black; all zeros where no
 /// ink is found.
 pub fn fit(picture: &Picture, size: Size, budget: &Budget) -> Result<Vec<u8>, PictureError> {
-    let page = page::Page::of(picture);
+    let page = Page::of(picture);
     budget.check_time()?;
-    let digit = [Light::Even, Light::Broken]
-        .into_iter()
-        .find_map(|light| strokes::select(&paper::ink(&page, light)));
+    let flat = paper::ink(&page, Light::Flat);
+    let digit = on_sheet(&page, &flat)
+        .or_else(|| plain(&page))
+        .or_else(|| crowded(&page, &flat));
     match digit {
         Some(digit) => place::place(&digit, size, budget),
         None => Ok(vec![0; size.width * size.height]),
     }
+}
+
+/// The digit of a page that is paper nearly everywhere.
+fn plain(page: &Page) -> Option<Digit> {
+    let even = paper::ink(page, Light::Even);
+    if strokes::cover(&even) > CROWDED {
+        return None;
+    }
+    strokes::select(&even)
+}
+
+/// The digit of a page that has parts of different colours: light and shadow, or ink and paper of
+/// a tight crop.
+fn crowded(page: &Page, flat: &Field) -> Option<Digit> {
+    let broken = paper::ink(page, Light::Broken);
+    let is_narrow = || {
+        page.width.max(page.height) >= SMALLEST_PHOTO
+            && strokes::cover(&broken) < CROWDED
+            && strokes::has_two_levels(&broken)
+    };
+    strokes::select(&broken)
+        .filter(|digit| !digit.is_cut && is_narrow())
+        .or_else(|| strokes::select(flat))
+        .or_else(|| strokes::select(&broken))
+}
+
+/// The digit on a sheet that lies on something of another colour.
+fn on_sheet(page: &Page, flat: &Field) -> Option<Digit> {
+    let sheet = strokes::sheet(flat)?;
+    let (width, height) = (sheet.right - sheet.left + 1, sheet.bottom - sheet.top + 1);
+    // Its edge is soft, and seldom quite straight.
+    let margin = width.min(height) / 40 + 1;
+    let inner = |side: usize| side.checked_sub(2 * margin).filter(|&side| side > 0);
+    let corner = (sheet.left + margin, sheet.top + margin);
+    let sheet = page.part(corner, (inner(width)?, inner(height)?));
+    let is_large = |ink: &Field| ink.width.max(ink.height) * 8 > sheet.width.min(sheet.height);
+    plain(&sheet).filter(|digit| !digit.is_cut && is_large(&digit.ink))
 }

@@ -56,6 +56,18 @@ impl Page {
         page.turned(picture.orientation)
     }
 
+    /// The part from `(left, top)` on; `width` and `height` are at least 1 and lie within.
+    pub fn part(&self, (left, top): (usize, usize), (width, height): (usize, usize)) -> Self {
+        let places = (top..top + height).flat_map(|y| (left..left + width).map(move |x| (x, y)));
+        let places = places.map(|(x, y)| y * self.width + x);
+        Self {
+            width,
+            height,
+            colours: places.clone().map(|at| self.colours[at]).collect(),
+            alpha: (self.alpha.as_ref()).map(|alpha| places.map(|at| alpha[at]).collect()),
+        }
+    }
+
     fn turned(self, turn: Orientation) -> Self {
         if turn == Orientation::default() {
             return self;

@@ -16,6 +16,8 @@ const INK_SHARE: f32 = 0.6;
 pub enum Light {
     /// It changes slowly over the whole page: strokes may be as wide as they like.
     Even,
+    /// It is one colour, that of the page's border: ink may cover more of the page than paper.
+    Flat,
     /// It has edges (a hard shadow, the end of the sheet): strokes must be narrow on the page.
     Broken,
 }
@@ -54,6 +56,7 @@ pub fn ink(page: &Page, light: Light) -> Field {
 fn distance_from_paper(page: &Page, colours: &[[f32; 3]], light: Light) -> Vec<f32> {
     let paper = match light {
         Light::Even => Paper::fit(page, colours),
+        Light::Flat => Paper::border(page, colours),
         Light::Broken => Paper::around(page, colours),
     };
     let mut away: Vec<[f32; 3]> = Vec::with_capacity(colours.len());
@@ -157,6 +160,19 @@ impl Paper {
             }
         }
         Self::Surface(surface)
+    }
+
+    /// The median of the outermost pixels: a digit that is cropped tight touches them here and there.
+    fn border(page: &Page, colours: &[[f32; 3]]) -> Self {
+        let (right, bottom) = (page.width - 1, page.height - 1);
+        let at = |(x, y): (usize, usize)| colours[y * page.width + x];
+        let rows = (0..page.width).flat_map(|x| [(x, 0), (x, bottom)]);
+        let columns = (0..page.height).flat_map(|y| [(0, y), (right, y)]);
+        let border: Vec<[f32; 3]> = rows.chain(columns).map(at).collect();
+        Self::Surface([0, 1, 2].map(|i| {
+            let middle = median(&mut border.iter().map(|c| c[i]).collect::<Vec<_>>());
+            [middle, 0.0, 0.0, 0.0, 0.0, 0.0]
+        }))
     }
 
     /// The median of the squares around each square: strokes narrower than half of that do not count.

@@ -1,10 +1,12 @@
 //! Which of the ink is the digit: a threshold, connected pieces, and the choice among them.
 
-use super::Field;
+use super::{Field, rules};
 
 /// The digit, cut out: `ink` runs from 0 (paper) to 1 (ink) and fills its width and height.
 pub struct Digit {
     pub ink: Field,
+    /// Whether it reaches the border of the page.
+    pub is_cut: bool,
     /// How wide its strokes are on the average, in pixels of `ink`.
     pub stroke: f32,
 }
@@ -12,14 +14,19 @@ pub struct Digit {
 /// Weaker than this many grey levels, nothing counts as ink.
 const FAINTEST: f32 = 10.0;
 
+/// Strokes of less than this many pixels are weaker where they lie on the edge of two of them …
+const HAIR: f32 = 1.5;
+/// … down to this share of full ink.
+const FAINT_SHARE: f32 = 0.4;
+
 /// A connected piece of ink and the box around it; `right` and `bottom` are inside.
 #[derive(Clone, Copy)]
-struct Piece {
+pub struct Piece {
     area: usize,
-    left: usize,
-    top: usize,
-    right: usize,
-    bottom: usize,
+    pub left: usize,
+    pub top: usize,
+    pub right: usize,
+    pub bottom: usize,
 }
 
 impl Piece {
@@ -45,11 +52,66 @@ impl Piece {
     }
 }
 
-/// `None` where the page is blank.
-pub fn select(strength: &Field) -> Option<Digit> {
+/// The share of the page that its ink covers.
+pub fn cover(strength: &Field) -> f32 {
+    let Some(levels) = Levels::of(&strength.values) else {
+        return 0.0;
+    };
+    let ink = strength.values.iter().filter(|&&s| s > levels.edge);
+    ink.count() as f32 / strength.values.len() as f32
+}
+
+/// Whether the page has two levels and little between them, paper and ink: Otsu's measure of it,
+/// the share of the variance that the two means explain.
+pub fn has_two_levels(strength: &Field) -> bool {
+    const EXPLAINED: f64 = 0.8;
+    let Some(levels) = Levels::of(&strength.values) else {
+        return false;
+    };
+    let (mut count, mut sum, mut squares) = ([0.0; 2], [0.0; 2], 0.0);
+    for &s in &strength.values {
+        let side = usize::from(s > levels.edge);
+        count[side] += 1.0;
+        sum[side] += f64::from(s);
+        squares += f64::from(s).powi(2);
+    }
+    let mean = (sum[0] + sum[1]) / (count[0] + count[1]);
+    let total = squares - mean * (sum[0] + sum[1]);
+    let between: f64 = (0..2)
+        .map(|i| count[i] * (sum[i] / f64::max(count[i], 1.0) - mean).powi(2))
+        .sum();
+    between > EXPLAINED * total
+}
+
+/// The box of a large full rectangle that differs from its surroundings: the sheet that may bear
+/// the digit.
+pub fn sheet(strength: &Field) -> Option<Piece> {
+    /// A sheet has straight sides and is mostly paper; a round digit fills π / 4 of its box at most.
+    const FULL: f32 = 0.8;
     let levels = Levels::of(&strength.values)?;
     let (width, height) = (strength.width, strength.height);
-    let mask: Vec<bool> = strength.values.iter().map(|&s| s > levels.edge).collect();
+    // Halfway up: the sheet itself may be light and shadow.
+    let edge = levels.full / 2.0;
+    let mask: Vec<bool> = strength.values.iter().map(|&s| s > edge).collect();
+    let (_, pieces) = label(&mask, &mask, width, height);
+    let piece = pieces.into_iter().max_by_key(|piece| piece.area)?;
+    let (wide, high) = (piece.right + 1 - piece.left, piece.bottom + 1 - piece.top);
+    let all = (width * height) as f32;
+    let inside = (wide * high) as f32;
+    (piece.area as f32 > FULL * inside && (0.15 * all..0.95 * all).contains(&inside))
+        .then_some(piece)
+}
+
+/// `None` where the page is blank.
+pub fn select(strength: &Field) -> Option<Digit> {
+    let strength = rules::erased(strength, Levels::of(&strength.values)?.edge);
+    let levels = Levels::of(&strength.values)?;
+    let (width, height) = (strength.width, strength.height);
+    let above = |edge: f32| -> Vec<bool> { strength.values.iter().map(|&s| s > edge).collect() };
+    let mut mask = above(levels.edge);
+    if stroke_width(&mask, width) < HAIR {
+        mask = above(levels.edge.min(FAINT_SHARE * levels.full).max(levels.paper));
+    }
     // Strokes that noise or a dry pen has broken hang together again.
     let bridge = width.max(height) / 120;
     let joined = grow(&mask, width, bridge);
@@ -69,6 +131,14 @@ pub fn select(strength: &Field) -> Option<Digit> {
         .zip(&around)
         .map(|(&s, &near)| if near { levels.share(s) } else { 0.0 })
         .collect();
+    let is_border = |i: usize| {
+        let (x, y) = (i % width, i / width);
+        x == 0 || y == 0 || x + 1 == width || y + 1 == height
+    };
+    let is_cut = kept
+        .iter()
+        .enumerate()
+        .any(|(i, &kept)| kept && is_border(i));
     let ink = crop(&Field {
         width,
         height,
@@ -76,6 +146,7 @@ pub fn select(strength: &Field) -> Option<Digit> {
     })?;
     Some(Digit {
         stroke: stroke_width(&kept, width),
+        is_cut,
         ink,
     })
 }
