@@ -96,7 +96,7 @@ pub enum Error {
     },
     /// The picture cannot be used.
     #[error("image: {0}")]
-    Picture(#[from] PictureError),
+    Picture(PictureError),
     /// No such model or version.
     #[error(transparent)]
     NotFound(#[from] NotFound),
@@ -246,7 +246,10 @@ impl Classifier {
             drop(turn);
             pixels.map(|pixels| (pixels, permit))
         });
-        Ok(decoding.await.map_err(|_| Error::Decoder)??)
+        decoding
+            .await
+            .map_err(|_| Error::Decoder)?
+            .map_err(Error::Picture)
     }
 }
 

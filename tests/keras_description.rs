@@ -110,4 +110,19 @@ fn a_description_that_was_tampered_with_does_not_validate() {
         },
         &["exceeds", "parameters"],
     );
+    tampered(
+        |m| {
+            // A few bytes of description, hours of work for one picture.
+            m.nodes.truncate(2);
+            m.nodes[0].output_shape = vec![4000, 4000, 1];
+            m.nodes[1].output_shape = vec![4000, 4000, 1];
+            m.nodes[1].layer = Layer::MaxPooling2D {
+                pool_size: [4000, 4000],
+                strides: [1, 1],
+                padding: keras::Padding::Same,
+                data_format: keras::DataFormat::ChannelsLast,
+            };
+        },
+        &["multiply-adds"],
+    );
 }

@@ -25,6 +25,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, parsed once")]
 enum Command {
     /// Answer over gRPC, with metrics and health over HTTP.
     Serve(serve::Args),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::layer::{Layer, WeightSpec};
-use super::shape::{MAX_PARAMETERS, elements, product};
+use super::shape::{MAX_PARAMETERS, MAX_WORK, elements, product};
 
 /// Most nodes of a network.
 pub const MAX_NODES: usize = 4096;
@@ -132,6 +132,7 @@ impl Model {
         check_name(&self.keras_version)?;
         let mut names = HashSet::new();
         let mut parameters = 0_usize;
+        let mut work = 0_u64;
         for (index, node) in self.nodes.iter().enumerate() {
             check_name(&node.name)?;
             if let Layer::Identity { class } = &node.layer {
@@ -148,6 +149,13 @@ impl Model {
                         "with it the model exceeds {MAX_PARAMETERS} parameters"
                     ))
                 })?;
+            let input = self.input_of(node);
+            work = work.saturating_add(node.layer.work(input, &node.output_shape));
+            if work > MAX_WORK {
+                return Err(node.error(format!(
+                    "with it one example takes more than {MAX_WORK} multiply-adds"
+                )));
+            }
         }
         Ok(())
     }

@@ -16,7 +16,36 @@ pub struct ShapeError(String);
 
 type Shape = Result<Vec<usize>, ShapeError>;
 
+/// Most work for one example: 2^36 multiply-adds or comparisons, four times a large ImageNet classifier.
+pub const MAX_WORK: u64 = 1 << 36;
+
 impl Layer {
+    /// Multiply-adds, or comparisons, for one example of these shapes; saturates.
+    pub(super) fn work(&self, input: &[usize], output: &[usize]) -> u64 {
+        let times = |product: u64, &size: &usize| product.saturating_mul(size as u64);
+        let each: Vec<usize> = match self {
+            Self::Dense { .. } => input.last().copied().into_iter().collect(),
+            Self::Conv2D {
+                kernel_size: [height, width],
+                groups,
+                data_format,
+                ..
+            } => {
+                let channels = match data_format {
+                    DataFormat::ChannelsLast => input.last(),
+                    DataFormat::ChannelsFirst => input.first(),
+                };
+                let channels = channels.map_or(0, |channels| channels / (*groups).max(1));
+                vec![*height, *width, channels]
+            }
+            Self::MaxPooling2D { pool_size, .. } | Self::AveragePooling2D { pool_size, .. } => {
+                pool_size.to_vec()
+            }
+            _ => Vec::new(),
+        };
+        output.iter().chain(&each).fold(1, times)
+    }
+
     /// The shape of one example after this layer. Checks the layer's own options too.
     ///
     /// # Errors
