@@ -218,9 +218,12 @@ async fn many_clients_at_once_each_get_their_own_answer() {
 #[tokio::test]
 async fn a_server_that_is_full_says_so_and_when_to_come_back() {
     let server = Server::start(&["--max-requests=1", "--threads=1"]);
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut clients = Vec::new();
     for _ in 0..32 {
-        let mut client = server.client().await;
+        clients.push(server.client().await);
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    for mut client in clients {
         tasks.spawn(async move { client.predict(picture("examples/three.jpg")).await });
     }
     let mut full = 0;

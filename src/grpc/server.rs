@@ -56,8 +56,10 @@ impl Server {
     /// If a service cannot be put together or the listener fails.
     pub async fn serve(self, listener: TcpListener) -> Result<(), Error> {
         let (reporter, health) = tonic_health::server::health_reporter();
-        report(&reporter, self.readiness.state()).await;
-        let follow = tokio::spawn(follow(reporter, self.readiness.subscribe()));
+        let mut state = self.readiness.subscribe();
+        let now = *state.borrow_and_update();
+        report(&reporter, now).await;
+        let follow = tokio::spawn(follow(reporter, state));
 
         let (readiness, draining) = (self.readiness.clone(), self.readiness.clone());
         let Config {
@@ -114,14 +116,11 @@ fn reflection() -> Result<tonic_reflection::server::Builder<'static>, Error> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET))
 }
 
-/// Tells gRPC's health service what readiness says, from now on.
+/// Tells gRPC's health service of every change of `state` from now on.
 async fn follow(reporter: HealthReporter, mut state: watch::Receiver<State>) {
-    loop {
+    while state.changed().await.is_ok() {
         let now = *state.borrow_and_update();
         report(&reporter, now).await;
-        if state.changed().await.is_err() {
-            return;
-        }
     }
 }
 
