@@ -170,10 +170,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Full`], counted.
     pub fn admit(&self) -> Result<Permit, Error> {
-        self.admission.try_admit().ok_or_else(|| {
-            self.telemetry.rejected(Rejection::QueueFull);
-            Error::Full
-        })
+        self.counted(self.admission.try_admit().ok_or(Error::Full))
     }
 
     /// A place for an item of a stream, which waits for one: the client sends
@@ -188,11 +185,15 @@ impl Classifier {
     /// # Errors
     /// [`Error`]; what was turned away is counted.
     pub async fn classify(&self, request: Request, permit: Permit) -> Result<Answer, Error> {
-        let answer = self.answer(request, permit).await;
-        if let Some(reason) = answer.as_ref().err().and_then(Error::rejection) {
+        self.counted(self.answer(request, permit).await)
+    }
+
+    /// Counts what was turned away.
+    fn counted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Some(reason) = result.as_ref().err().and_then(Error::rejection) {
             self.telemetry.rejected(reason);
         }
-        answer
+        result
     }
 
     async fn answer(&self, request: Request, mut permit: Permit) -> Result<Answer, Error> {

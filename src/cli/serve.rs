@@ -137,7 +137,7 @@ fn server(
     };
     let classifier = Arc::new(Classifier::new(repository, Arc::clone(telemetry), limits));
     grpc::Server {
-        mnist: Mnist::new(classifier, Arc::clone(telemetry), max_message_bytes),
+        mnist: Mnist::new(classifier, Arc::clone(telemetry)),
         telemetry: Arc::clone(telemetry),
         readiness: readiness.clone(),
         config: grpc::Config {

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{Stream, StreamExt};
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::proto::mnist as pb;
-use super::proto::mnist::mnist_service_server::MnistServiceServer;
 use super::status;
 use crate::batcher::Permit;
 use crate::classify::{self, Answer, Classifier, Input};
@@ -24,34 +23,14 @@ const STREAM_WINDOW: usize = 16;
 pub struct Mnist {
     classifier: Arc<Classifier>,
     telemetry: Arc<Telemetry>,
-    max_message_bytes: usize,
 }
 
 impl Mnist {
-    /// The service over `classifier`, for messages of at most so many bytes.
-    pub fn new(
-        classifier: Arc<Classifier>,
-        telemetry: Arc<Telemetry>,
-        max_message_bytes: usize,
-    ) -> Self {
+    /// The service over `classifier`.
+    pub fn new(classifier: Arc<Classifier>, telemetry: Arc<Telemetry>) -> Self {
         Self {
             classifier,
             telemetry,
-            max_message_bytes,
-        }
-    }
-
-    /// The service for tonic's server.
-    pub(super) fn into_server(self) -> MnistServiceServer<Self> {
-        let limit = self.max_message_bytes;
-        MnistServiceServer::new(self).max_decoding_message_size(limit)
-    }
-
-    /// tonic calls an item that is too large OUT_OF_RANGE; see [`super::observe`].
-    fn limit(&self, status: Status) -> Status {
-        match status.code() {
-            Code::OutOfRange => status::too_large(self.max_message_bytes),
-            _ => status,
         }
     }
 
@@ -99,7 +78,7 @@ impl pb::mnist_service_server::MnistService for Mnist {
                 let service = service.clone();
                 async move {
                     // A broken transport or an oversized item ends the stream; a bad item does not.
-                    let item = item.map_err(|status| service.limit(status))?;
+                    let item = item?;
                     let permit = service.classifier.wait_for_place().await;
                     let answer = service.answer(peer, item, permit).await;
                     Ok(answer.unwrap_or_else(|status| status::item(&status)))

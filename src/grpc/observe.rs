@@ -90,6 +90,7 @@ where
                     Body::new(ObservedBody {
                         inner,
                         call: Some(call),
+                        limit,
                     })
                 }),
             })
@@ -177,6 +178,8 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 struct ObservedBody {
     inner: Body,
     call: Option<Call>,
+    /// Largest message, for [`name_the_limit`].
+    limit: usize,
 }
 
 impl HttpBody for ObservedBody {
@@ -187,7 +190,12 @@ impl HttpBody for ObservedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let mut frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            name_the_limit(trailers, self.limit);
+        }
         let end = match &frame {
             Some(Ok(frame)) => frame.trailers_ref().and_then(code),
             Some(Err(status)) => Some(status.code() as i32),

@@ -12,7 +12,7 @@ use super::Mnist;
 use super::connections::accept;
 use super::observe::Observe;
 use super::proto;
-use super::proto::mnist::mnist_service_server::SERVICE_NAME;
+use super::proto::mnist::mnist_service_server::{MnistServiceServer, SERVICE_NAME};
 use crate::readiness::{Readiness, State};
 use crate::telemetry::Telemetry;
 
@@ -77,7 +77,9 @@ impl Server {
                 max_message_bytes,
                 request_timeout,
             })
-            .add_service(self.mnist.into_server())
+            .add_service(
+                MnistServiceServer::new(self.mnist).max_decoding_message_size(max_message_bytes),
+            )
             .add_service(health)
             .add_service(reflection()?.build_v1()?)
             .add_service(reflection()?.build_v1alpha()?)
