@@ -62,8 +62,8 @@ pub struct Limits {
     /// Most pixels (width × height) that the header may announce. Decoding takes up to 4 bytes a
     /// pixel, and 10 for a progressive JPEG.
     pub max_pixels: u64,
-    /// How long one picture may take. It is looked at between rows of a PNG and between the steps
-    /// of all else, so a picture can overrun it by one step.
+    /// How long one picture may take. It is looked at whenever a decoder asks for more bytes and
+    /// between the steps after it, so a picture can overrun it by one step: one pass over its pixels.
     pub time: Duration,
 }
 

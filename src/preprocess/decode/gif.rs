@@ -4,27 +4,27 @@ use std::num::NonZeroU64;
 
 use gif::{ColorOutput, DecodeOptions, MemoryLimit};
 
+use super::timed::Timed;
 use crate::preprocess::picture::{Layout, Picture};
 use crate::preprocess::{Budget, PictureError};
-
-fn failed(error: impl std::fmt::Display) -> PictureError {
-    PictureError::undecodable("GIF", error)
-}
 
 /// What the frame does not cover is transparent and has, as in Pillow, the transparent colour
 /// of the palette, or its first colour where there is none.
 pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
+    let failed = |error| budget.undecodable("GIF", error);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     if let Some(limit) = NonZeroU64::new(budget.limits.max_pixels) {
         options.set_memory_limit(MemoryLimit::Bytes(limit));
     }
-    let mut decoder = options.read_info(bytes).map_err(failed)?;
+    let mut decoder = options
+        .read_info(Timed::new(bytes, budget))
+        .map_err(failed)?;
     let screen = (usize::from(decoder.width()), usize::from(decoder.height()));
     let frame = decoder
         .next_frame_info()
         .map_err(failed)?
-        .ok_or_else(|| failed("it has no frame"))?;
+        .ok_or_else(|| PictureError::undecodable("GIF", "it has no frame"))?;
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     let (wide, high) = (usize::from(frame.width), usize::from(frame.height));
     let transparent = frame.transparent;
@@ -35,7 +35,6 @@ pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
 
     let mut indices = vec![0; frame_pixels];
     decoder.read_into_buffer(&mut indices).map_err(failed)?;
-    budget.check_time()?;
 
     let colours = colours(decoder.palette().map_err(failed)?, transparent);
     let [r, g, b, _] = colours[usize::from(transparent.unwrap_or(0))];

@@ -4,6 +4,7 @@ mod bmp;
 mod gif;
 mod jpeg;
 mod png;
+mod timed;
 mod webp;
 
 use super::picture::Picture;

@@ -1,9 +1,8 @@
 //! WebP: lossy and lossless, with and without alpha; of an animation the first frame.
 
-use std::io::Cursor;
-
 use image_webp::WebPDecoder;
 
+use super::timed::Timed;
 use crate::preprocess::exif::Orientation;
 use crate::preprocess::picture::{Layout, Picture};
 use crate::preprocess::{Budget, PictureError};
@@ -11,12 +10,9 @@ use crate::preprocess::{Budget, PictureError};
 /// For metadata (EXIF).
 const DECODER_BYTES: usize = 1 << 20;
 
-fn failed(error: impl std::fmt::Display) -> PictureError {
-    PictureError::undecodable("WebP", error)
-}
-
 pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
-    let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(failed)?;
+    let failed = |error| budget.undecodable("WebP", error);
+    let mut decoder = WebPDecoder::new(Timed::new(bytes, budget)).map_err(failed)?;
     decoder.set_memory_limit(DECODER_BYTES);
     let (width, height) = decoder.dimensions();
     let pixels = budget.check_pixels(width.into(), height.into())?;
