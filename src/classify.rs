@@ -2,16 +2,21 @@
 //!
 //! gRPC and HTTP are thin doors to [`Classifier::classify`]; neither knows the other.
 
-use std::sync::Arc;
+use std::panic::catch_unwind;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::batcher::{self, Admission, Permit};
-use crate::preprocess::{self, Fit, PictureError};
+use crate::preprocess::{self, Fit, PictureError, Size};
 use crate::repository::{Model, NotFound, Repository};
 use crate::telemetry::{Rejection, Telemetry};
+
+/// The largest picture that is decoded on the thread that read it.
+const SMALL_BYTES: usize = 8 * 1024;
+const SMALL_PIXELS: u64 = 64 * 64;
 
 /// What to classify, and with what.
 #[derive(Debug)]
@@ -106,6 +111,9 @@ pub enum Error {
     /// The model is being unloaded, or the network failed.
     #[error(transparent)]
     Batcher(#[from] batcher::Error),
+    /// No model is warm yet.
+    #[error("the models are still being loaded; try again in a moment")]
+    Loading,
     /// The picture decoder has a bug.
     #[error("the picture could not be read: the decoder failed; please report the picture")]
     Decoder,
@@ -126,6 +134,7 @@ impl Error {
             | Self::Picture(_) => Some(Rejection::Invalid),
             Self::NotFound(_) => Some(Rejection::UnknownModel),
             Self::Full => Some(Rejection::QueueFull),
+            Self::Loading => Some(Rejection::Loading),
             Self::Batcher(batcher::Error::Closed) => Some(Rejection::Draining),
             Self::Batcher(batcher::Error::Failed(_)) | Self::Decoder | Self::NoNumber(_) => None,
         }
@@ -144,7 +153,8 @@ pub struct Limits {
 /// Classifies; shared by every door.
 #[derive(Debug)]
 pub struct Classifier {
-    repository: Repository,
+    /// Empty while the models are being loaded.
+    repository: OnceLock<Repository>,
     telemetry: Arc<Telemetry>,
     admission: Admission,
     /// Pictures decoded at once: one a core, so that memory stays bounded.
@@ -153,16 +163,23 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// A classifier over the models of `repository`.
-    pub fn new(repository: Repository, telemetry: Arc<Telemetry>, limits: Limits) -> Self {
+    /// A classifier without models: [`Error::Loading`] to everybody until [`Classifier::serve`].
+    pub fn new(telemetry: Arc<Telemetry>, limits: Limits) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let admission = Admission::new(limits.requests);
+        telemetry.watch_admission(admission.clone());
         Self {
-            repository,
+            repository: OnceLock::new(),
             telemetry,
-            admission: Admission::new(limits.requests),
+            admission,
             decoders: Arc::new(Semaphore::new(cores)),
             picture: limits.picture,
         }
+    }
+
+    /// From now on the models of `repository` answer; the first call counts.
+    pub fn serve(&self, repository: Repository) {
+        let _ = self.repository.set(repository);
     }
 
     /// A place for a request that stands alone.
@@ -197,19 +214,25 @@ impl Classifier {
     }
 
     async fn answer(&self, request: Request, mut permit: Permit) -> Result<Answer, Error> {
-        let model = Arc::clone(self.repository.get(&request.model, &request.version)?);
-        let values = match request.input.ok_or(Error::NoInput)? {
-            Input::Image(image) => {
-                let pixels;
-                (pixels, permit) = self.decode(image, request.fit, &model, permit).await?;
-                scaled(&pixels, model.pixel_scale)
-            }
-            Input::Pixels(pixels) => scaled(checked_pixels(&pixels, &model)?, model.pixel_scale),
-            Input::Values(values) => checked_values(values, &model)?,
+        let repository = self.repository.get().ok_or(Error::Loading)?;
+        let model = Arc::clone(repository.get(&request.model, &request.version)?);
+        let pixels = |bytes| batcher::Input::Pixels {
+            bytes,
+            scale: model.pixel_scale,
         };
-        // Values may be anything finite; one absurd request must not drown the sum of all others.
-        let intensity = (mean(&values) / (255.0 * f64::from(model.pixel_scale))).clamp(-1.0, 2.0);
-        let output = model.batcher.infer(values, permit).await?;
+        let input = match request.input.ok_or(Error::NoInput)? {
+            Input::Image(image) => {
+                let decoded;
+                (decoded, permit) = self
+                    .decode(image, request.fit, model.picture, permit)
+                    .await?;
+                pixels(decoded.into())
+            }
+            Input::Pixels(bytes) => pixels(checked_pixels(bytes, &model)?),
+            Input::Values(values) => batcher::Input::Values(checked_values(values, &model)?),
+        };
+        let intensity = intensity(&input, model.pixel_scale);
+        let output = model.batcher.infer(input, permit).await?;
 
         let mut probabilities = output.scores;
         model.meaning.apply(&mut probabilities);
@@ -228,33 +251,73 @@ impl Classifier {
         })
     }
 
-    /// Decodes off the runtime's threads, a bounded number at a time.
+    /// A small picture is decoded here and now, which takes less than waking another thread would;
+    /// any other one off the runtime's threads, a bounded number at a time.
     ///
-    /// A decode cannot be interrupted: its turn and the request's place go with
-    /// it, so that a client that gives up does not make room for another before
-    /// the work is done.
+    /// Not every decode can be interrupted: its turn and the request's place go with it, so that
+    /// a client that gives up does not make room for another before the work is done.
     async fn decode(
         &self,
         image: Bytes,
         fit: Fit,
-        model: &Model,
+        size: Size,
         permit: Permit,
     ) -> Result<(Vec<u8>, Permit), Error> {
-        let (size, limits) = (model.picture, self.picture);
+        let limits = self.picture;
+        if image.len() <= SMALL_BYTES {
+            let max_pixels = limits.max_pixels.min(SMALL_PIXELS);
+            match decode(
+                &image,
+                fit,
+                size,
+                &preprocess::Limits {
+                    max_pixels,
+                    ..limits
+                },
+            ) {
+                Err(Error::Picture(PictureError::TooManyPixels { .. })) => {}
+                decoded => return decoded.map(|pixels| (pixels, permit)),
+            }
+        }
         let turn = Arc::clone(&self.decoders).acquire_owned().await;
         let decoding = tokio::task::spawn_blocking(move || {
-            let pixels = preprocess::decode_and_fit(&image, fit, size, &limits);
+            let pixels = decode(&image, fit, size, &limits);
             drop(turn);
             pixels.map(|pixels| (pixels, permit))
         });
-        decoding
-            .await
-            .map_err(|_| Error::Decoder)?
-            .map_err(Error::Picture)
+        decoding.await.map_err(|_| Error::Decoder)?
     }
 }
 
-fn checked_pixels<'a>(pixels: &'a [u8], model: &Model) -> Result<&'a [u8], Error> {
+/// A decoder that panics has a bug; it must cost its own request and no other.
+fn decode(
+    image: &[u8],
+    fit: Fit,
+    size: Size,
+    limits: &preprocess::Limits,
+) -> Result<Vec<u8>, Error> {
+    catch_unwind(|| preprocess::decode_and_fit(image, fit, size, limits))
+        .map_err(|_| Error::Decoder)?
+        .map_err(Error::Picture)
+}
+
+/// The mean of an input as a share of full scale. Values may be anything finite; one absurd request
+/// must not drown the sum of all others.
+fn intensity(input: &batcher::Input, pixel_scale: f32) -> f64 {
+    let (sum, count) = match input {
+        batcher::Input::Pixels { bytes, .. } => {
+            let sum: u64 = bytes.iter().map(|&byte| u64::from(byte)).sum();
+            (sum as f64, bytes.len())
+        }
+        batcher::Input::Values(values) => {
+            let sum: f64 = values.iter().copied().map(f64::from).sum();
+            (sum / f64::from(pixel_scale), values.len())
+        }
+    };
+    (sum / count as f64 / 255.0).clamp(-1.0, 2.0)
+}
+
+fn checked_pixels(pixels: Bytes, model: &Model) -> Result<Bytes, Error> {
     let expected = model.network.input_len();
     if pixels.len() == expected {
         return Ok(pixels);
@@ -284,18 +347,6 @@ fn checked_values(values: Vec<f32>, model: &Model) -> Result<Vec<f32>, Error> {
             value: values[index],
         }),
     }
-}
-
-fn scaled(pixels: &[u8], scale: f32) -> Vec<f32> {
-    pixels
-        .iter()
-        .map(|&pixel| f32::from(pixel) * scale)
-        .collect()
-}
-
-fn mean(values: &[f32]) -> f64 {
-    let sum: f64 = values.iter().copied().map(f64::from).sum();
-    sum / values.len() as f64
 }
 
 /// The index and value of the largest number; none if there is one that is no number.

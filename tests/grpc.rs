@@ -425,3 +425,121 @@ async fn one_absurd_request_does_not_drown_the_mean_intensity() {
         .unwrap();
     assert!(sum < 10.0, "{sum}");
 }
+
+/// Bytes as they stand, to send what no client library would.
+#[derive(Default)]
+struct Raw;
+
+impl tonic::codec::Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl tonic::codec::Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = tonic::Status;
+
+    fn encode(
+        &mut self,
+        item: Vec<u8>,
+        to: &mut tonic::codec::EncodeBuf<'_>,
+    ) -> Result<(), tonic::Status> {
+        bytes::BufMut::put_slice(to, &item);
+        Ok(())
+    }
+}
+
+impl tonic::codec::Decoder for Raw {
+    type Item = Vec<u8>;
+    type Error = tonic::Status;
+
+    fn decode(
+        &mut self,
+        from: &mut tonic::codec::DecodeBuf<'_>,
+    ) -> Result<Option<Vec<u8>>, tonic::Status> {
+        use bytes::Buf;
+        Ok(Some(from.copy_to_bytes(from.remaining()).to_vec()))
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_message_are_the_clients_fault() {
+    let server = Server::start(&[]);
+    let mut raw = tonic::client::Grpc::new(server.channel().await);
+    raw.ready().await.unwrap();
+    let path = http::uri::PathAndQuery::from_static("/mnist.v1.MnistService/Predict");
+    let request = tonic::Request::new(b"\xff\xff\xff".to_vec());
+    let status = raw.unary(request, path, Raw).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    assert!(status.message().contains("proto"), "{status}");
+}
+
+#[tokio::test]
+async fn messages_that_are_too_much_together_are_refused_and_leave_nothing_behind() {
+    let limits = ["--max-message-bytes=1000000", "--max-buffered-bytes=1"];
+    let server = Server::start(&limits);
+    // Each of these says that it has 900 kB, and sends most of it; two of them fit.
+    let stream = tokio::net::TcpStream::connect(server.grpc).await.unwrap();
+    let (mut http2, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut unfinished = Vec::new();
+    let mut answers = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        http2 = http2.ready().await.unwrap();
+        let request =
+            http::Request::post(format!("{}/mnist.v1.MnistService/Predict", server.addr()))
+                .header("content-type", "application/grpc")
+                .header("te", "trailers");
+        let (answer, mut body) = http2
+            .send_request(request.body(()).unwrap(), false)
+            .unwrap();
+        let mut bytes = vec![0];
+        bytes.extend(900_000_u32.to_be_bytes());
+        bytes.resize(800_000, 0);
+        body.send_data(bytes.into(), false).unwrap();
+        unfinished.push(body);
+        answers.spawn(answer);
+    }
+    let refused = answers.join_next().await.unwrap().unwrap().unwrap();
+    let status = tonic::Status::from_header_map(refused.headers()).unwrap();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(status.get_error_details().retry_info().is_some());
+    connection.abort();
+    // Their memory comes back once the server has seen the connection break.
+    let mut client = server.client().await;
+    let status = loop {
+        let large = request(Input::Image(vec![b'x'; 900_000].into()));
+        let status = client.predict(large).await.unwrap_err();
+        if status.code() != Code::ResourceExhausted {
+            break status;
+        }
+    };
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+}
+
+#[tokio::test]
+async fn a_proxy_is_believed_who_its_client_is_only_when_it_is_trusted() {
+    for (flag, address) in [("", "127.0.0.1"), ("--trust-forwarded-for", "192.0.2.7")] {
+        let flags: Vec<_> = Some(flag)
+            .filter(|flag| !flag.is_empty())
+            .into_iter()
+            .collect();
+        let server = Server::start(&flags);
+        let mut request = tonic::Request::new(pixels());
+        let headers = request.metadata_mut();
+        headers.insert("x-forwarded-for", "203.0.113.9, 192.0.2.7".parse().unwrap());
+        server.client().await.predict(request).await.unwrap();
+        let series = format!("api_requests_total{{client_ip=\"{address}\"}}");
+        assert_eq!(server.metric(&series), Some(1.0), "{series}");
+    }
+}

@@ -4,9 +4,20 @@ mod support;
 
 use std::fs;
 use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
 
+use kiln::batcher;
+use kiln::classify::{Classifier, Limits};
 use kiln::grpc::proto::mnist::PredictRequest;
+use kiln::grpc::proto::mnist::mnist_service_client::MnistServiceClient;
 use kiln::grpc::proto::mnist::predict_request::Input;
+use kiln::grpc::{self, Mnist};
+use kiln::network::Backend;
+use kiln::preprocess;
+use kiln::readiness::Readiness;
+use kiln::repository::{self, PixelRange, Repository, Source};
+use kiln::telemetry::Telemetry;
 use support::{Server, file, kiln, seven};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -35,6 +46,78 @@ async fn a_server_that_serves_is_healthy_over_grpc_and_http() {
     assert_eq!(check(&server.addr()), Some(0));
     assert_eq!(check(&server.grpc.to_string()), Some(0));
     assert_eq!(check("http://127.0.0.1:1"), Some(1));
+}
+
+#[tokio::test]
+async fn a_server_without_models_yet_answers_and_says_that_it_is_not_ready() {
+    let telemetry = Arc::new(Telemetry::new().unwrap());
+    let readiness = Readiness::new();
+    let limits = Limits {
+        requests: 1,
+        picture: preprocess::Limits::default(),
+    };
+    let classifier = Arc::new(Classifier::new(Arc::clone(&telemetry), limits));
+    let memory = grpc::Memory::new(1 << 20);
+    let server = grpc::Server {
+        mnist: Mnist {
+            classifier: Arc::clone(&classifier),
+            telemetry: Arc::clone(&telemetry),
+            memory: memory.clone(),
+            trust_forwarded_for: false,
+        },
+        telemetry: Arc::clone(&telemetry),
+        readiness: readiness.clone(),
+        memory,
+        config: grpc::Config {
+            threads: 2,
+            max_message_bytes: 1 << 16,
+            request_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(30),
+        },
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(server.serve(listener));
+    let channel = tonic::transport::Channel::from_shared(addr).unwrap();
+    let channel = channel.connect().await.unwrap();
+    let (mut health, mut client) = (
+        HealthClient::new(channel.clone()),
+        MnistServiceClient::new(channel),
+    );
+    let mut watch = health
+        .watch(HealthCheckRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    let told = watch.message().await.unwrap().unwrap();
+    assert_eq!(told.status(), ServingStatus::NotServing);
+    let request = PredictRequest {
+        input: Some(Input::Pixels(seven().into())),
+        ..Default::default()
+    };
+    let status = client.predict(request.clone()).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unavailable, "{status}");
+    assert!(status.message().contains("being loaded"), "{status}");
+
+    let options = repository::Options {
+        backend: Backend::default(),
+        pixel_range: PixelRange::default(),
+        batcher: batcher::Config {
+            threads: 2,
+            max_batch_size: 8,
+            delay: Duration::ZERO,
+        },
+    };
+    let model = repository::load(&Source::BuiltInMlp, options, &telemetry).unwrap();
+    classifier.serve(Repository::new(model, []));
+    readiness.ready();
+    let told = watch.message().await.unwrap().unwrap();
+    assert_eq!(told.status(), ServingStatus::Serving);
+    let answer = client.predict(request).await.unwrap().into_inner();
+    assert_eq!(answer.digit, 7);
+    drop((health, client, watch));
+    readiness.drain();
+    serving.await.unwrap().unwrap();
 }
 
 #[tokio::test]

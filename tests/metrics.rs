@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use kiln::telemetry::{ModelInfo, Rejection, Telemetry};
+use kiln::batcher::Admission;
+use kiln::telemetry::{Method, ModelInfo, Rejection, Telemetry};
 
 const GOLDEN: &str = include_str!("golden/metrics.txt");
 const STEP: Duration = Duration::from_micros(10);
@@ -13,8 +14,10 @@ const STEP: Duration = Duration::from_micros(10);
 /// Everything that can happen to the server, once.
 fn eventful() -> Telemetry {
     let telemetry = Telemetry::new().expect("instruments");
-    telemetry.rpc_finished("mnist.v1.MnistService/Predict", 0, STEP);
-    telemetry.rpc_finished("mnist.v1.MnistService/Predict", 13, STEP);
+    let predict = Method::of("/mnist.v1.MnistService/Predict");
+    telemetry.rpc_finished(predict, 0, STEP);
+    telemetry.rpc_finished(predict, 13, STEP);
+    telemetry.watch_admission(Admission::new(2048));
     telemetry.http_finished("GET", "/metrics", 200, STEP);
     telemetry.rejected(Rejection::QueueFull);
     telemetry.client_request(Ipv4Addr::LOCALHOST.into(), 784, STEP);

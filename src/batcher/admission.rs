@@ -7,7 +7,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Lets a bounded number of requests in; the rest is turned away at once
 /// rather than made to wait for longer than they would want to.
 #[derive(Clone, Debug)]
-pub struct Admission(Arc<Semaphore>);
+pub struct Admission {
+    places: Arc<Semaphore>,
+    limit: usize,
+}
 
 /// One request's place, given back when it is dropped. It travels with the request.
 #[derive(Debug)]
@@ -16,19 +19,33 @@ pub struct Permit(#[expect(dead_code, reason = "held for its drop")] Option<Owne
 impl Admission {
     /// Lets `limit` requests in at once.
     pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))))
+        let limit = limit.min(Semaphore::MAX_PERMITS);
+        Self {
+            places: Arc::new(Semaphore::new(limit)),
+            limit,
+        }
+    }
+
+    /// How many may be inside at once.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How many are inside now.
+    pub fn inside(&self) -> usize {
+        self.limit.saturating_sub(self.places.available_permits())
     }
 
     /// A place, as soon as there is one.
     pub async fn admit(&self) -> Permit {
-        let place = Arc::clone(&self.0).acquire_owned().await;
+        let place = Arc::clone(&self.places).acquire_owned().await;
         // Only a closed semaphore refuses, and this one is never closed.
         Permit(place.ok())
     }
 
     /// A place, if there is one.
     pub fn try_admit(&self) -> Option<Permit> {
-        let place = Arc::clone(&self.0).try_acquire_owned().ok()?;
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Permit(Some(place)))
     }
 }

@@ -145,6 +145,7 @@ impl Predictor {
             batcher: batcher::Config {
                 threads: std::thread::available_parallelism().map_or(1, usize::from),
                 max_batch_size: WINDOW,
+                delay: Duration::ZERO,
             },
         };
         let model = repository::load(&source, options, &telemetry)?;
@@ -152,7 +153,8 @@ impl Predictor {
             requests: WINDOW,
             picture: preprocess::Limits::default(),
         };
-        let classifier = Classifier::new(Repository::new(model, []), telemetry, limits);
+        let classifier = Classifier::new(telemetry, limits);
+        classifier.serve(Repository::new(model, []));
         Ok(Self::Local(Box::new(classifier)))
     }
 

@@ -40,18 +40,29 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     pixels: PixelArgs,
-    /// Compute threads for each model [default: the cores there are]
+    /// Threads that read, compute and answer requests [default: the cores there are]
     #[arg(long, value_name = "N", env = "KILN_THREADS", value_parser = clap::value_parser!(u64).range(1..=1024))]
     threads: Option<u64>,
     /// Largest batch
     #[arg(long, value_name = "N", env = "KILN_MAX_BATCH_SIZE", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     max_batch_size: u64,
+    /// How long the first request of a batch waits for others to join it
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        env = "KILN_BATCH_DELAY",
+        default_value_t = 0
+    )]
+    batch_delay: u64,
     /// Requests inside at once; more are turned away
-    #[arg(long, value_name = "N", env = "KILN_MAX_REQUESTS", default_value_t = 512, value_parser = count())]
+    #[arg(long, value_name = "N", env = "KILN_MAX_REQUESTS", default_value_t = 2048, value_parser = count())]
     max_requests: u64,
     /// Largest request message
     #[arg(long, value_name = "BYTES", env = "KILN_MAX_MESSAGE_BYTES", default_value_t = 8 << 20, value_parser = count())]
     max_message_bytes: u64,
+    /// Most bytes of messages that all requests together may hold
+    #[arg(long, value_name = "BYTES", env = "KILN_MAX_BUFFERED_BYTES", default_value_t = 256 << 20, value_parser = count())]
+    max_buffered_bytes: u64,
     /// Largest picture, decoded
     #[arg(long, value_name = "PIXELS", env = "KILN_MAX_PICTURE_PIXELS", default_value_t = preprocess::Limits::default().max_pixels, value_parser = count())]
     max_picture_pixels: u64,
@@ -66,6 +77,9 @@ pub(super) struct Args {
         default_value_t = 10
     )]
     drain_timeout: u64,
+    /// Take the client's address from the last entry of x-forwarded-for, which a proxy in front must set
+    #[arg(long, env = "KILN_TRUST_FORWARDED_FOR")]
+    trust_forwarded_for: bool,
     /// What is logged: error, warn, info, debug, or a list such as info,kiln::grpc=debug
     #[arg(long, value_name = "LEVEL", env = "KILN_LOG", default_value = "info")]
     log: logs::Filter,
@@ -79,12 +93,13 @@ fn count() -> clap::builder::RangedU64ValueParser<u64> {
 /// Parse, build, announce, wait, drain.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     logs::init(args.log.clone())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // For signals, accepting and loading; requests are served on threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let served = runtime.block_on(serve(args));
     // What did not end within the drain ends here.
-    runtime.shutdown_timeout(Duration::ZERO);
+    runtime.shutdown_background();
     tracing::info!("stopped");
     served
 }
@@ -94,38 +109,43 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     let readiness = Readiness::new();
     drain_on_signal(readiness.clone())?;
 
-    // Both ports first: a port that is taken is known before a model is read.
+    // Both ports first: a port that is taken is known before a model is read, and whoever asks
+    // meanwhile is told that the server is not ready.
     let listener = tokio::net::TcpListener::from_std(bind(args.grpc_listen)?)?;
+    let grpc_addr = listener.local_addr()?;
     let http = http::Server::start(
         bind(args.http_listen)?,
         readiness.clone(),
         Arc::clone(&telemetry),
     )?;
-    let result = match load_models(args, &telemetry, &readiness).await {
-        Ok(Some(repository)) => {
-            readiness.ready();
-            tracing::info!(
-                grpc = %listener.local_addr()?,
-                http = %http.local_addr(),
-                "serving"
-            );
-            let server = server(args, repository, &telemetry, &readiness);
-            server.serve(listener).await.map_err(anyhow::Error::from)
-        }
-        // Told to stop before the models were there.
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
+    let server = server(args, &telemetry, &readiness);
+    let classifier = Arc::clone(&server.mnist.classifier);
+    let loading = async {
+        let Some(repository) = load_models(args, &telemetry, &readiness).await? else {
+            // Told to stop before the models were there.
+            return anyhow::Ok(());
+        };
+        classifier.serve(repository);
+        readiness.ready();
+        tracing::info!(grpc = %grpc_addr, http = %http.local_addr(), "serving");
+        readiness.draining().await;
+        Ok(())
+    };
+    let result = tokio::select! {
+        result = server.serve(listener) => result.map_err(anyhow::Error::from),
+        Err(error) = loading => Err(error),
     };
     tokio::task::spawn_blocking(|| http.shutdown(Duration::from_secs(1))).await?;
     result
 }
 
-fn server(
-    args: &Args,
-    repository: Repository,
-    telemetry: &Arc<Telemetry>,
-    readiness: &Readiness,
-) -> grpc::Server {
+/// How many threads serve.
+fn threads(args: &Args) -> usize {
+    let cores = available_parallelism().map_or(1, usize::from);
+    args.threads.map_or(cores, |threads| threads as usize)
+}
+
+fn server(args: &Args, telemetry: &Arc<Telemetry>, readiness: &Readiness) -> grpc::Server {
     let max_message_bytes = args.max_message_bytes as usize;
     let limits = Limits {
         requests: args.max_requests as usize,
@@ -135,12 +155,21 @@ fn server(
             ..preprocess::Limits::default()
         },
     };
-    let classifier = Arc::new(Classifier::new(repository, Arc::clone(telemetry), limits));
+    // The largest message must fit, and with it its prefix and the rest of its fields.
+    let buffered = (args.max_buffered_bytes as usize).max(2 * max_message_bytes);
+    let memory = grpc::Memory::new(buffered);
     grpc::Server {
-        mnist: Mnist::new(classifier, Arc::clone(telemetry)),
+        mnist: Mnist {
+            classifier: Arc::new(Classifier::new(Arc::clone(telemetry), limits)),
+            telemetry: Arc::clone(telemetry),
+            memory: memory.clone(),
+            trust_forwarded_for: args.trust_forwarded_for,
+        },
         telemetry: Arc::clone(telemetry),
         readiness: readiness.clone(),
+        memory,
         config: grpc::Config {
+            threads: threads(args),
             max_message_bytes,
             request_timeout: Duration::from_secs(args.request_timeout),
             drain_timeout: Duration::from_secs(args.drain_timeout),
@@ -160,13 +189,13 @@ async fn load_models(
     telemetry: &Arc<Telemetry>,
     readiness: &Readiness,
 ) -> anyhow::Result<Option<Repository>> {
-    let cores = available_parallelism().map_or(1, usize::from);
     let options = repository::Options {
         backend: args.model.backend,
         pixel_range: args.pixels.pixel_range,
         batcher: batcher::Config {
-            threads: args.threads.map_or(cores, |threads| threads as usize),
+            threads: threads(args),
             max_batch_size: args.max_batch_size as usize,
+            delay: Duration::from_millis(args.batch_delay),
         },
     };
     let (given, telemetry) = (args.model.given().cloned(), Arc::clone(telemetry));

@@ -1,6 +1,6 @@
 //! `mnist.v1.MnistService`.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +8,8 @@ use std::time::Instant;
 use futures_util::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::memory::{Held, Memory};
+use super::peer;
 use super::proto::mnist as pb;
 use super::status;
 use crate::batcher::Permit;
@@ -21,31 +23,29 @@ const STREAM_WINDOW: usize = 16;
 /// Answers for the digit service.
 #[derive(Clone, Debug)]
 pub struct Mnist {
-    classifier: Arc<Classifier>,
-    telemetry: Arc<Telemetry>,
+    /// Where requests go.
+    pub classifier: Arc<Classifier>,
+    /// Where clients are counted.
+    pub telemetry: Arc<Telemetry>,
+    /// What all requests may take up together.
+    pub memory: Memory,
+    /// Whether `x-forwarded-for` tells who the client is.
+    pub trust_forwarded_for: bool,
 }
 
 impl Mnist {
-    /// The service over `classifier`.
-    pub fn new(classifier: Arc<Classifier>, telemetry: Arc<Telemetry>) -> Self {
-        Self {
-            classifier,
-            telemetry,
-        }
-    }
-
     async fn answer(
         &self,
-        peer: Option<SocketAddr>,
+        peer: Option<IpAddr>,
         request: pb::PredictRequest,
-        permit: Permit,
+        (permit, _held): (Permit, Held),
     ) -> Result<pb::PredictResponse, Status> {
         let started = Instant::now();
         let answer = self.classifier.classify(read(request)?, permit).await?;
         if let Some(peer) = peer {
             let values = answer.model.network.input_len();
             self.telemetry
-                .client_request(peer.ip(), values, started.elapsed());
+                .client_request(peer, values, started.elapsed());
         }
         Ok(answer.into())
     }
@@ -57,9 +57,10 @@ impl pb::mnist_service_server::MnistService for Mnist {
         &self,
         request: Request<pb::PredictRequest>,
     ) -> Result<Response<pb::PredictResponse>, Status> {
-        let permit = self.classifier.admit()?;
-        let peer = request.remote_addr();
-        let answer = self.answer(peer, request.into_inner(), permit).await?;
+        let peer = peer::address(&request, self.trust_forwarded_for);
+        let request = request.into_inner();
+        let place = (self.classifier.admit()?, self.memory.take(size(&request))?);
+        let answer = self.answer(peer, request, place).await?;
         Ok(Response::new(answer))
     }
 
@@ -70,23 +71,44 @@ impl pb::mnist_service_server::MnistService for Mnist {
         &self,
         request: Request<Streaming<pb::PredictRequest>>,
     ) -> Result<Response<Self::PredictStreamStream>, Status> {
-        let peer = request.remote_addr();
-        let service = self.clone();
+        let peer = peer::address(&request, self.trust_forwarded_for);
+        let (service, places) = (self.clone(), self.clone());
         let answers = request
             .into_inner()
-            .map(move |item| {
-                let service = service.clone();
+            // No item is read before the one before it has its place and its memory.
+            .then(move |item| {
+                let Mnist {
+                    classifier, memory, ..
+                } = places.clone();
                 async move {
                     // A broken transport or an oversized item ends the stream; a bad item does not.
                     let item = item?;
-                    let permit = service.classifier.wait_for_place().await;
-                    let answer = service.answer(peer, item, permit).await;
+                    let held = memory.wait(size(&item)).await?;
+                    Ok((item, (classifier.wait_for_place().await, held)))
+                }
+            })
+            .map(move |item: Result<_, Status>| {
+                let service = service.clone();
+                async move {
+                    let (item, place) = item?;
+                    let answer = service.answer(peer, item, place).await;
                     Ok(answer.unwrap_or_else(|status| status::item(&status)))
                 }
             })
             .buffered(STREAM_WINDOW);
         Ok(Response::new(Box::pin(answers)))
     }
+}
+
+/// About how many bytes a request takes up.
+fn size(request: &pb::PredictRequest) -> usize {
+    use pb::predict_request::Input as Sent;
+    let input = match &request.input {
+        Some(Sent::Image(bytes) | Sent::Pixels(bytes)) => bytes.len(),
+        Some(Sent::Values(values)) => size_of_val(&values.values[..]),
+        None => 0,
+    };
+    input + request.model.len() + request.version.len()
 }
 
 fn read(request: pb::PredictRequest) -> Result<classify::Request, Status> {

@@ -1,11 +1,16 @@
 //! The gRPC door: tonic services, one file a service, and the server that carries them.
 
+mod codec;
 mod connections;
+mod memory;
 mod mnist;
 mod observe;
+mod peer;
 pub mod proto;
 mod server;
 mod status;
 
+pub use codec::Codec;
+pub use memory::Memory;
 pub use mnist::Mnist;
 pub use server::{Config, Server};

@@ -12,23 +12,15 @@ use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::memory::Memory;
 use super::status;
-use crate::telemetry::{OTHER, Rejection, Telemetry};
-
-/// Every method the server has. A label never comes from a request.
-const METHODS: [&str; 6] = [
-    "mnist.v1.MnistService/Predict",
-    "mnist.v1.MnistService/PredictStream",
-    "grpc.health.v1.Health/Check",
-    "grpc.health.v1.Health/Watch",
-    "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-];
+use crate::telemetry::{Method, Rejection, Telemetry};
 
 /// Records every call that passes through, and words the refusal of a message that is too large.
 #[derive(Clone, Debug)]
 pub(super) struct Observe {
     pub telemetry: Arc<Telemetry>,
+    pub memory: Memory,
     pub max_message_bytes: usize,
     /// Longest until an answer begins, the request's arrival included.
     pub request_timeout: Duration,
@@ -70,7 +62,8 @@ where
         let patience = timeout(request.headers()).map_or(self.observe.request_timeout, |asked| {
             asked.min(self.observe.request_timeout)
         });
-        let response = self.inner.call(request);
+        let memory = &self.observe.memory;
+        let response = self.inner.call(request.map(|body| memory.count(body)));
         let limit = self.observe.max_message_bytes;
         Box::pin(async move {
             let Ok(response) = tokio::time::timeout(patience, response).await else {
@@ -118,18 +111,16 @@ fn code(headers: &HeaderMap) -> Option<i32> {
 /// A call that has begun. Dropped before its end, it was given up.
 struct Call {
     telemetry: Arc<Telemetry>,
-    method: &'static str,
+    method: Method,
     begun: Instant,
     ended: bool,
 }
 
 impl Call {
     fn begin(telemetry: &Arc<Telemetry>, request: &Request<Body>) -> Self {
-        let path = request.uri().path();
-        let path = path.strip_prefix('/').unwrap_or(path);
         Self {
             telemetry: Arc::clone(telemetry),
-            method: METHODS.into_iter().find(|&m| m == path).unwrap_or(OTHER),
+            method: Method::of(request.uri().path()),
             begun: Instant::now(),
             ended: false,
         }
@@ -251,7 +242,9 @@ mod tests {
             })
             .collect();
         served.sort();
-        let mut labelled = METHODS.map(str::to_owned);
+        let mut labelled: Vec<_> = Method::all()
+            .map(|method| method.name().to_owned())
+            .collect();
         labelled.sort();
         assert_eq!(served, labelled);
     }

@@ -1,15 +1,20 @@
 //! The server that carries the services, from its listener to the end of its drain.
 
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
+use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::Mnist;
-use super::connections::accept;
+use super::connections::{Dealer, accept};
+use super::memory::Memory;
 use super::observe::Observe;
 use super::proto;
 use super::proto::mnist::mnist_service_server::{MnistServiceServer, SERVICE_NAME};
@@ -19,7 +24,7 @@ use crate::telemetry::Telemetry;
 /// A peer that says nothing for so long is pinged, and is gone if it does not answer the ping in time.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Calls one connection may have open at once. Each may hold one message that is not whole yet.
+/// Calls one connection may have open at once.
 const MAX_STREAMS: u32 = 128;
 /// Largest request headers.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
@@ -27,6 +32,8 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// How calls are bounded.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
+    /// Threads that read and answer calls, at least 1.
+    pub threads: usize,
     /// Largest request message.
     pub max_message_bytes: usize,
     /// Longest until an answer begins, the request's arrival included.
@@ -44,6 +51,8 @@ pub struct Server {
     pub telemetry: Arc<Telemetry>,
     /// What health tells.
     pub readiness: Readiness,
+    /// What all requests may take up together.
+    pub memory: Memory,
     /// The bounds.
     pub config: Config,
 }
@@ -52,64 +61,99 @@ impl Server {
     /// Answers on `listener` until readiness says draining, then lets running
     /// calls end, for at most the drain timeout.
     ///
+    /// Each of the threads has a runtime of its own, and a call never leaves the thread that read
+    /// it: no lock, no wake-up between threads, and one write for the answers of a whole batch.
+    ///
     /// # Errors
-    /// If a service cannot be put together or the listener fails.
+    /// If a service cannot be put together or a thread cannot be started.
     pub async fn serve(self, listener: TcpListener) -> Result<(), Error> {
         let (reporter, health) = tonic_health::server::health_reporter();
         let mut state = self.readiness.subscribe();
         let now = *state.borrow_and_update();
         report(&reporter, now).await;
         let follow = tokio::spawn(follow(reporter, state));
+        let max_message_bytes = self.config.max_message_bytes;
+        let mnist = MnistServiceServer::new(self.mnist.clone())
+            .max_decoding_message_size(max_message_bytes);
+        let routes = Routes::new(mnist)
+            .add_service(health)
+            .add_service(reflection()?.build_v1()?)
+            .add_service(reflection()?.build_v1alpha()?)
+            .prepare();
 
-        let (readiness, draining) = (self.readiness.clone(), self.readiness.clone());
-        let Config {
-            max_message_bytes,
-            request_timeout,
-            drain_timeout,
-        } = self.config;
-        let serving = tonic::transport::Server::builder()
+        let mut dealer = Dealer::default();
+        let (running, mut ended) = mpsc::channel::<()>(1);
+        for index in 0..self.config.threads.max(1) {
+            let serving = self.serve_hand(routes.clone(), dealer.hand());
+            let (runtime, running) = (runtime()?, running.clone());
+            thread::Builder::new()
+                .name(format!("kiln-serve-{index}"))
+                .spawn(move || {
+                    if let Err(error) = runtime.block_on(serving) {
+                        tracing::error!(%error, "a serving thread failed");
+                    }
+                    // A decode that still runs has nobody left to wait for it.
+                    runtime.shutdown_background();
+                    drop(running);
+                })?;
+        }
+        drop(running);
+
+        tokio::select! {
+            () = accept(listener, dealer) => {}
+            () = self.readiness.draining() => {}
+        }
+        // tonic's own graceful shutdown waits for ever for a silent peer or an open Watch.
+        let drain_timeout = self.config.drain_timeout;
+        if tokio::time::timeout(drain_timeout, ended.recv())
+            .await
+            .is_err()
+        {
+            tracing::warn!(?drain_timeout, "closing calls that did not end in time");
+        }
+        follow.abort();
+        Ok(())
+    }
+
+    /// Serves the connections of one thread until there are no more.
+    fn serve_hand<C>(
+        &self,
+        routes: Routes,
+        connections: C,
+    ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<C>
+    where
+        C: futures_util::Stream<Item = io::Result<super::connections::Connection>> + Send + 'static,
+    {
+        let draining = self.readiness.clone();
+        tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .http2_max_header_list_size(MAX_HEADER_BYTES)
             .max_concurrent_streams(MAX_STREAMS)
             .layer(Observe {
-                telemetry: self.telemetry,
-                max_message_bytes,
-                request_timeout,
+                telemetry: Arc::clone(&self.telemetry),
+                memory: self.memory.clone(),
+                max_message_bytes: self.config.max_message_bytes,
+                request_timeout: self.config.request_timeout,
             })
-            .add_service(
-                MnistServiceServer::new(self.mnist).max_decoding_message_size(max_message_bytes),
-            )
-            .add_service(health)
-            .add_service(reflection()?.build_v1()?)
-            .add_service(reflection()?.build_v1alpha()?)
-            .serve_with_incoming_shutdown(
-                accept(listener),
-                async move { draining.draining().await },
-            );
-
-        // tonic's own graceful shutdown waits for ever for a silent peer or an open Watch.
-        let result = tokio::select! {
-            result = serving => result.map_err(Error::from),
-            () = overdue(readiness, drain_timeout) => {
-                tracing::warn!(?drain_timeout, "closing calls that did not end in time");
-                Ok(())
-            }
-        };
-        follow.abort();
-        result
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(connections, async move { draining.draining().await })
     }
 }
 
 /// Why the server could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The listener or a connection failed for good.
-    #[error("gRPC: {0}")]
-    Transport(#[from] tonic::transport::Error),
+    /// A thread or its runtime cannot be started.
+    #[error("cannot start a serving thread: {0}")]
+    Thread(#[from] io::Error),
     /// The descriptors do not make a reflection service.
     #[error("gRPC reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
 }
 
 fn reflection() -> Result<tonic_reflection::server::Builder<'static>, Error> {
@@ -134,10 +178,4 @@ async fn report(reporter: &HealthReporter, state: State) {
     for service in ["", SERVICE_NAME] {
         reporter.set_service_status(service, status).await;
     }
-}
-
-/// Ends `patience` after draining began.
-async fn overdue(readiness: Readiness, patience: Duration) {
-    readiness.draining().await;
-    tokio::time::sleep(patience).await;
 }

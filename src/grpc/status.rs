@@ -10,6 +10,9 @@ use crate::batcher;
 use crate::classify::Error;
 use crate::preprocess::PictureError;
 
+/// When a client that was turned away may come back.
+const RETRY: Duration = Duration::from_millis(100);
+
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let code = code(&error);
@@ -31,7 +34,7 @@ fn code(error: &Error) -> Code {
         Error::Picture(_) => Code::InvalidArgument,
         Error::NotFound(_) => Code::NotFound,
         Error::Full => Code::ResourceExhausted,
-        Error::Batcher(batcher::Error::Closed) => Code::Unavailable,
+        Error::Loading | Error::Batcher(batcher::Error::Closed) => Code::Unavailable,
         Error::Batcher(batcher::Error::Failed(_)) | Error::Decoder | Error::NoNumber(_) => {
             Code::Internal
         }
@@ -47,9 +50,7 @@ fn details(error: &Error, message: &str) -> Option<ErrorDetails> {
         Error::Picture(PictureError::TooSlow { .. }) => return None,
         Error::Picture(_) => "image",
         Error::Full => {
-            return Some(ErrorDetails::with_retry_info(Some(Duration::from_millis(
-                100,
-            ))));
+            return Some(ErrorDetails::with_retry_info(Some(RETRY)));
         }
         _ => return None,
     };
@@ -62,6 +63,16 @@ pub(super) fn too_large(limit: usize) -> Status {
         "the message is larger than {limit} bytes: send a smaller picture, \
          or start the server with a larger --max-message-bytes"
     ))
+}
+
+/// What a request is answered with that the others left no memory for.
+pub(super) fn out_of_memory() -> Status {
+    let message = "the server holds as many bytes of requests as it may; try again after a pause";
+    Status::with_error_details(
+        Code::ResourceExhausted,
+        message,
+        ErrorDetails::with_retry_info(Some(RETRY)),
+    )
 }
 
 /// What a call that took too long is answered with.

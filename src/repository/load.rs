@@ -57,6 +57,9 @@ pub enum Reason {
     /// The network cannot be built or run.
     #[error(transparent)]
     Network(#[from] network::Error),
+    /// What computes it cannot be started.
+    #[error(transparent)]
+    Batcher(#[from] batcher::StartError),
     /// It answers with something that is no number.
     #[error("it answers zeros with a number that is not finite; its weights are out of range")]
     NotFinite,
@@ -195,7 +198,12 @@ fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result
         parameters: description.parameters() as u64,
         classes: &classes,
     });
-    let batcher = Batcher::start(&network, &instruments, telemetry, options.batcher)?;
+    let batcher = Batcher::start(
+        Arc::clone(&network),
+        instruments.clone(),
+        Arc::clone(telemetry),
+        options.batcher,
+    )?;
     Ok(Model {
         name,
         version,

@@ -7,6 +7,7 @@
 //! The bridge builds the exported name: dots become underscores, a unit `s` adds `_seconds`, a counter gets `_total`.
 //! `tests/golden/metrics.txt` holds what a scrape sees.
 
+mod calls;
 mod clients;
 pub mod logs;
 mod model;
@@ -22,6 +23,9 @@ use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
+use crate::batcher::Admission;
+use calls::Calls;
+pub use calls::Method;
 use clients::Clients;
 use model::ModelMeters;
 pub use model::{ModelInfo, ModelInstruments, QueuePlace};
@@ -62,6 +66,8 @@ pub enum Rejection {
     Deadline,
     /// Its client had gone.
     Cancelled,
+    /// No model was warm yet.
+    Loading,
     /// The server was shutting down.
     Draining,
     /// The request could not be understood or was out of bounds.
@@ -72,10 +78,11 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every reason, in the order of the discriminants.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::QueueFull,
         Self::Deadline,
         Self::Cancelled,
+        Self::Loading,
         Self::Draining,
         Self::Invalid,
         Self::UnknownModel,
@@ -86,6 +93,7 @@ impl Rejection {
             Self::QueueFull => "queue_full",
             Self::Deadline => "deadline",
             Self::Cancelled => "cancelled",
+            Self::Loading => "loading",
             Self::Draining => "draining",
             Self::Invalid => "invalid",
             Self::UnknownModel => "unknown_model",
@@ -97,9 +105,10 @@ impl Rejection {
 #[derive(Debug)]
 pub struct Telemetry {
     registry: Registry,
+    meter: Meter,
     /// Dropping the provider shuts its instruments down.
     _provider: SdkMeterProvider,
-    rpc_duration: Histogram<f64>,
+    calls: Calls,
     http_duration: Histogram<f64>,
     rejections: [BoundCounter<u64>; Rejection::ALL.len()],
     models: ModelMeters,
@@ -127,13 +136,14 @@ impl Telemetry {
         let meter = provider.meter_with_scope(InstrumentationScope::builder("kiln").build());
         Ok(Self {
             registry,
-            rpc_duration: rpc_duration(&meter),
+            calls: Calls::new(&meter),
             http_duration: http_duration(&meter),
             rejections: rejections(&meter),
             models: ModelMeters::new(&meter),
             model_loads: model_loads(&meter),
             model_load_duration: model_load_duration(&meter),
             clients: Clients::new(&meter),
+            meter,
             _provider: provider,
         })
     }
@@ -148,23 +158,9 @@ impl Telemetry {
         Ok(TextEncoder::new().encode_to_string(&families)?)
     }
 
-    /// A gRPC call has ended. `method` is the full name without the leading slash (`mnist.v1.MnistService/Predict`),
-    /// or [`OTHER`] for one the server does not have; `code` is the number of its gRPC status.
-    ///
-    /// Names and the rule for `error_type` follow OpenTelemetry's conventions for RPC metrics and gRPC servers
-    /// (<https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>): of the codes, only those that say that the server
-    /// is at fault are errors.
-    pub fn rpc_finished(&self, method: &'static str, code: i32, elapsed: Duration) {
-        let status = grpc_code_name(code);
-        let labels = [
-            KeyValue::new("rpc.system.name", "grpc"),
-            KeyValue::new("rpc.method", method),
-            KeyValue::new("rpc.status_code", status),
-            KeyValue::new("error.type", status),
-        ];
-        let used = if is_server_error(code) { 4 } else { 3 };
-        self.rpc_duration
-            .record(elapsed.as_secs_f64(), &labels[..used]);
+    /// A gRPC call has ended; `code` is the number of its gRPC status.
+    pub fn rpc_finished(&self, method: Method, code: i32, elapsed: Duration) {
+        self.calls.finished(method, code, elapsed);
     }
 
     /// An HTTP request has been answered. `method` and `route` are ones the server knows, or [`OTHER`].
@@ -186,6 +182,21 @@ impl Telemetry {
     /// A request was turned away.
     pub fn rejected(&self, reason: Rejection) {
         self.rejections[reason as usize].add(1);
+    }
+
+    /// From now on scrapes show how many requests are inside, and how many may be.
+    pub fn watch_admission(&self, admission: Admission) {
+        let limit = admission.limit() as u64;
+        self.meter
+            .u64_observable_gauge("kiln.requests.in_flight")
+            .with_description("Requests that are inside: read, decoded, waiting or computed.")
+            .with_callback(move |observer| observer.observe(admission.inside() as u64, &[]))
+            .build();
+        self.meter
+            .u64_observable_gauge("kiln.requests.limit")
+            .with_description("Requests that may be inside at once; more are turned away.")
+            .with_callback(move |observer| observer.observe(limit, &[]))
+            .build();
     }
 
     /// The instruments of one loaded model, its labels resolved once. `kiln_model_info` lists the model until the
@@ -242,17 +253,6 @@ fn room_for_classes(instrument: &Instrument) -> Option<Stream> {
         .ok()
 }
 
-fn rpc_duration(meter: &Meter) -> Histogram<f64> {
-    meter
-        .f64_histogram("rpc.server.call.duration")
-        .with_unit("s")
-        .with_description(
-            "How long gRPC calls took, from the request's headers to the end of the answer.",
-        )
-        .with_boundaries(CALL_SECONDS.to_vec())
-        .build()
-}
-
 fn http_duration(meter: &Meter) -> Histogram<f64> {
     meter
         .f64_histogram("http.server.request.duration")
@@ -288,42 +288,6 @@ fn model_load_duration(meter: &Meter) -> Histogram<f64> {
         .build()
 }
 
-/// The name of a gRPC status code; a number that is none is `UNKNOWN`, as gRPC itself would have it.
-/// <https://github.com/grpc/grpc/blob/v1.75.0/doc/statuscodes.md>
-fn grpc_code_name(code: i32) -> &'static str {
-    match code {
-        0 => "OK",
-        1 => "CANCELLED",
-        3 => "INVALID_ARGUMENT",
-        4 => "DEADLINE_EXCEEDED",
-        5 => "NOT_FOUND",
-        6 => "ALREADY_EXISTS",
-        7 => "PERMISSION_DENIED",
-        8 => "RESOURCE_EXHAUSTED",
-        9 => "FAILED_PRECONDITION",
-        10 => "ABORTED",
-        11 => "OUT_OF_RANGE",
-        12 => "UNIMPLEMENTED",
-        13 => "INTERNAL",
-        14 => "UNAVAILABLE",
-        15 => "DATA_LOSS",
-        16 => "UNAUTHENTICATED",
-        _ => "UNKNOWN",
-    }
-}
-
-fn is_server_error(code: i32) -> bool {
-    matches!(
-        grpc_code_name(code),
-        "UNKNOWN"
-            | "DEADLINE_EXCEEDED"
-            | "UNIMPLEMENTED"
-            | "INTERNAL"
-            | "UNAVAILABLE"
-            | "DATA_LOSS"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,26 +305,6 @@ mod tests {
                 reason.label()
             );
             assert!(text.contains(&line), "{line} is not in\n{text}");
-        }
-    }
-
-    #[test]
-    fn only_a_fault_of_the_server_has_an_error_type() {
-        let telemetry = Telemetry::new().unwrap();
-        telemetry.rpc_finished("s/Client", 3, Duration::ZERO);
-        telemetry.rpc_finished("s/Server", 13, Duration::ZERO);
-        telemetry.rpc_finished("s/Strange", 99, Duration::ZERO);
-        let text = telemetry.exposition().unwrap();
-        let name = "rpc_server_call_duration_seconds_count";
-        for labels in [
-            r#"{rpc_method="s/Client",rpc_status_code="INVALID_ARGUMENT",rpc_system_name="grpc"}"#,
-            r#"{error_type="INTERNAL",rpc_method="s/Server",rpc_status_code="INTERNAL",rpc_system_name="grpc"}"#,
-            r#"{error_type="UNKNOWN",rpc_method="s/Strange",rpc_status_code="UNKNOWN",rpc_system_name="grpc"}"#,
-        ] {
-            assert!(
-                text.contains(&format!("{name}{labels} 1\n")),
-                "{labels} in\n{text}"
-            );
         }
     }
 
