@@ -1,0 +1,127 @@
+//! How requests become batches: in process, with a real network.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use kiln::batcher::{self, Admission, Input, Output};
+use kiln::network::Backend;
+use kiln::repository::{self, Model, PixelRange, Source};
+use kiln::telemetry::Telemetry;
+
+struct Loaded {
+    model: Model,
+    telemetry: Arc<Telemetry>,
+    admission: Admission,
+}
+
+impl Loaded {
+    fn new(source: &Source, max_batch_size: usize, delay: Duration) -> Self {
+        let telemetry = Arc::new(Telemetry::new().unwrap());
+        let options = repository::Options {
+            backend: Backend::default(),
+            pixel_range: PixelRange::default(),
+            batcher: batcher::Config {
+                threads: 2,
+                max_batch_size,
+                delay,
+            },
+        };
+        Self {
+            model: repository::load(source, options, &telemetry).unwrap(),
+            telemetry,
+            admission: Admission::new(100),
+        }
+    }
+
+    async fn infer(&self, input: Input) -> Result<Output, batcher::Error> {
+        let permit = self.admission.try_admit().expect("a place");
+        self.model.batcher.infer(input, permit).await
+    }
+
+    fn metric(&self, series: &str) -> f64 {
+        let text = self.telemetry.exposition().unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(series));
+        line.unwrap_or_else(|| panic!("no {series} in {text}"))
+            .trim()
+            .parse()
+            .unwrap()
+    }
+}
+
+const LABELS: &str = "{model=\"mnist-mlp\",version=\"1\"}";
+
+fn grey(level: u8) -> Input {
+    Input::Pixels {
+        bytes: vec![level; 784].into(),
+        scale: 1.0,
+    }
+}
+
+fn values(level: u8) -> Input {
+    Input::Values(vec![f32::from(level); 784])
+}
+
+#[tokio::test]
+async fn what_comes_in_together_is_computed_together_and_each_gets_its_own_answer() {
+    let loaded = Loaded::new(&Source::BuiltInMlp, 64, Duration::ZERO);
+    let alone = loaded.infer(values(0)).await.unwrap().scores;
+    let requests = (0..8_u8).map(|i| loaded.infer(if i % 2 == 0 { grey(i) } else { values(i) }));
+    let together: Vec<_> = join_all(requests).await;
+    // Whatever this network costs here, where it is computed inline two fit into a batch.
+    assert!(loaded.metric(&format!("kiln_batch_size_count{LABELS}")) <= 5.0);
+    assert_eq!(loaded.metric(&format!("kiln_batch_size_sum{LABELS}")), 9.0);
+    for (level, output) in (0..8_u8).zip(together) {
+        let own = loaded.infer(values(level)).await.unwrap().scores;
+        let output = output.unwrap();
+        for (found, expected) in output.scores.iter().zip(&own) {
+            assert!((found - expected).abs() < 1e-6, "{level}");
+        }
+        assert!(level == 0 || own != alone, "{level}");
+    }
+    assert_eq!(loaded.admission.inside(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_is_no_larger_than_it_may_be() {
+    let loaded = Loaded::new(&Source::BuiltInMlp, 3, Duration::ZERO);
+    for output in join_all((0..8).map(|i| loaded.infer(grey(i)))).await {
+        output.unwrap();
+    }
+    assert!(loaded.metric(&format!("kiln_batch_size_count{LABELS}")) >= 3.0);
+    assert_eq!(loaded.metric(&format!("kiln_batch_size_sum{LABELS}")), 8.0);
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_is_counted_and_never_computed() {
+    let loaded = Loaded::new(&Source::BuiltInMlp, 64, Duration::ZERO);
+    {
+        let mut given_up = std::pin::pin!(loaded.infer(grey(1)));
+        assert!(futures_util::poll!(&mut given_up).is_pending());
+        assert_eq!(loaded.admission.inside(), 1);
+    }
+    loaded.infer(grey(2)).await.unwrap();
+    assert_eq!(
+        loaded.metric("kiln_rejections_total{reason=\"cancelled\"}"),
+        1.0
+    );
+    assert_eq!(loaded.metric(&format!("kiln_batch_size_sum{LABELS}")), 1.0);
+    assert_eq!(loaded.metric(&format!("kiln_queue_size{LABELS}")), 0.0);
+    assert_eq!(loaded.admission.inside(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_waits_for_others_as_long_as_it_was_told_to() {
+    let loaded = Loaded::new(&Source::BuiltInMlp, 64, Duration::from_millis(5));
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        loaded.infer(grey(1)).await
+    };
+    let (first, second) = tokio::join!(loaded.infer(grey(2)), late);
+    first.unwrap();
+    second.unwrap();
+    assert_eq!(
+        loaded.metric(&format!("kiln_batch_size_count{LABELS}")),
+        1.0
+    );
+}
