@@ -59,6 +59,15 @@ pub struct Answer {
     pub compute: Duration,
 }
 
+impl Answer {
+    /// The name of the class, if the model's classes have names.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        let labels = self.model.labels.as_ref()?;
+        labels.get(self.class).map(String::as_str)
+    }
+}
+
 /// Why there is no answer. Mapped to gRPC in `grpc::status`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

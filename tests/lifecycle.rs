@@ -269,3 +269,22 @@ async fn flags_are_read_from_the_environment_too() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/model.keras"));
 }
+
+#[tokio::test]
+async fn labels_beside_a_model_name_its_classes_in_answers_and_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("digits.keras");
+    fs::copy(file("weights/mnist-mlp.keras"), &model).unwrap();
+    let labels = "zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n";
+    fs::write(folder.path().join("labels.txt"), labels).unwrap();
+    let server = Server::start(&["--model", model.to_str().unwrap()]);
+    let request = PredictRequest {
+        input: Some(Input::Pixels(seven().into())),
+        ..Default::default()
+    };
+    let answer = server.client().await.predict(request).await.unwrap();
+    let answer = answer.into_inner();
+    assert_eq!((answer.digit, &answer.label[..]), (7, "seven"));
+    let series = "kiln_predictions_total{class=\"seven\",model=\"digits\",version=\"1\"}";
+    assert_eq!(server.metric(series), Some(1.0));
+}

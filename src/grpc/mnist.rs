@@ -135,6 +135,7 @@ fn read(request: pb::PredictRequest) -> Result<classify::Request, Status> {
 impl From<Answer> for pb::PredictResponse {
     fn from(answer: Answer) -> Self {
         Self {
+            label: answer.label().unwrap_or_default().to_owned(),
             digit: u32::try_from(answer.class).unwrap_or(u32::MAX),
             confidence: answer.confidence,
             probabilities: answer.probabilities,

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::labels::{self, LabelsError};
 use super::pixels::picture_size;
 use super::{Model, PixelRange};
 use crate::batcher::{self, Batcher};
@@ -63,6 +64,9 @@ pub enum Reason {
     /// It answers with something that is no number.
     #[error("it answers zeros with a number that is not finite; its weights are out of range")]
     NotFinite,
+    /// The file of its labels does not fit.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
     /// It is a network, but no classifier of grey pictures.
     #[error("it {0}")]
     NotAClassifier(String),
@@ -185,6 +189,12 @@ fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result
 
     let description = network.description();
     let (picture, classes) = classifier(description).map_err(Reason::NotAClassifier)?;
+    let labels = match source {
+        Source::File(path) => labels::beside(path, classes)?,
+        Source::BuiltInCnn | Source::BuiltInMlp => None,
+    };
+    let numbers = || (0..classes).map(|class| class.to_string()).collect();
+    let classes = labels.clone().unwrap_or_else(numbers);
     let (name, version) = (source.name(), "1".to_owned());
     let instruments = telemetry.model(&ModelInfo {
         name: &name,
@@ -208,6 +218,7 @@ fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result
         name,
         version,
         meaning: Meaning::of(description),
+        labels,
         picture,
         pixel_scale: options.pixel_range.scale(description),
         batcher,
@@ -216,8 +227,8 @@ fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result
     })
 }
 
-/// The picture that fills a classifier's input, and the names of its classes.
-fn classifier(description: &keras::Model) -> Result<(Size, Vec<String>), String> {
+/// The picture that fills a classifier's input, and the number of its classes.
+fn classifier(description: &keras::Model) -> Result<(Size, usize), String> {
     let input = description.input_shape();
     let picture = picture_size(input).ok_or_else(|| {
         format!(
@@ -226,10 +237,7 @@ fn classifier(description: &keras::Model) -> Result<(Size, Vec<String>), String>
         )
     })?;
     match *description.output_shape() {
-        [classes] if classes >= 2 => Ok((
-            picture,
-            (0..classes).map(|class| class.to_string()).collect(),
-        )),
+        [classes] if classes >= 2 => Ok((picture, classes)),
         ref other => Err(format!(
             "gives {other:?}; a classifier gives one score for each of at least 2 classes"
         )),

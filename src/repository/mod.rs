@@ -1,5 +1,6 @@
 //! Which models are loaded, and under which names and versions.
 
+mod labels;
 mod load;
 mod model;
 mod pixels;
@@ -7,6 +8,7 @@ mod pixels;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use labels::LabelsError;
 pub use load::{LoadError, Options, Reason, Source, load};
 pub use model::Model;
 pub use pixels::PixelRange;

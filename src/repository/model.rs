@@ -20,6 +20,8 @@ pub struct Model {
     pub batcher: Batcher,
     /// What its outputs are.
     pub meaning: Meaning,
+    /// The names of its classes, where a file beside the model gives them.
+    pub labels: Option<Vec<String>>,
     /// The grey picture that fills its input.
     pub picture: Size,
     /// From a grey value 0..=255 to an input value.
