@@ -1,4 +1,5 @@
-//! How long a forward pass takes on each backend, values in and values out.
+//! How long a forward pass takes on each backend, values in and values out: with the fused kernels,
+//! and with every layer as it stands in Burn's own operations.
 //!
 //! The candidates take turns, so that noise on the machine hits all of them
 //! alike; medians are printed. `cargo bench --bench backends`.
@@ -6,13 +7,24 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use kiln::network::{Backend, Network};
-use kiln::repository::Source;
+use kiln::keras::Model;
+use kiln::network::{self, Backend, Network};
 
 const ROUNDS: usize = 200;
 /// A round of one candidate lasts about this long.
 const ROUND: Duration = Duration::from_millis(3);
 const BATCHES: [usize; 4] = [1, 8, 32, 128];
+const MODELS: [(&str, &[u8]); 2] = [
+    ("mnist", include_bytes!("../weights/mnist.safetensors")),
+    (
+        "mnist-mlp",
+        include_bytes!("../weights/mnist-mlp.safetensors"),
+    ),
+];
+
+/// How a network is made of a model.
+type Build = fn(Model, Backend) -> Result<Network, network::Error>;
+const BUILDS: [(&str, Build); 2] = [("fused", Network::new), ("plain", Network::plain)];
 
 struct Candidate {
     name: String,
@@ -24,13 +36,12 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn new(source: &Source, backend: Backend, batch: usize) -> Self {
-        let network = source.network(backend).expect("a built-in network");
+    fn new(name: String, network: Network, batch: usize) -> Self {
         let input = (0..batch * network.input_len())
             .map(|index| (index * 7919 % 256) as f32)
             .collect();
         let mut candidate = Self {
-            name: format!("{:<10} {:<8}", source.name(), backend),
+            name,
             batch,
             network,
             input,
@@ -56,10 +67,16 @@ impl Candidate {
 
 fn main() {
     let mut candidates = Vec::new();
-    for source in [Source::BuiltInCnn, Source::BuiltInMlp] {
-        for batch in BATCHES {
-            for backend in Backend::ALL {
-                candidates.push(Candidate::new(&source, backend, batch));
+    for (model, bytes) in MODELS {
+        for (batch, backend) in BATCHES
+            .iter()
+            .flat_map(|batch| Backend::ALL.map(|b| (*batch, b)))
+        {
+            for (how, build) in BUILDS {
+                let name = format!("{model:<10} {backend:<8} {how}");
+                let model = network::from_safetensors(bytes).expect("a built-in model");
+                let network = build(model, backend).expect("a network");
+                candidates.push(Candidate::new(name, network, batch));
             }
         }
     }
@@ -69,7 +86,7 @@ fn main() {
             candidate.times.push(time);
         }
     }
-    println!("network    backend   batch   µs a batch   µs a digit");
+    println!("network    backend  how    batch   µs a batch   µs a digit");
     for candidate in &mut candidates {
         candidate.times.sort_unstable();
         let median = candidate.times[ROUNDS / 2].as_secs_f64() * 1e6;

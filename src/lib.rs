@@ -3,6 +3,19 @@
 //! A request goes one way: bytes, [`preprocess`], [`repository`] (which model),
 //! [`batcher`], [`network`], answer; [`classify`] is that path. [`keras`] and
 //! [`network`] stand on their own: together they read a Keras file into Burn.
+//!
+//! ```
+//! use kiln::keras;
+//! use kiln::network::{Backend, Network};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = keras::read_file("weights/mnist-mlp.keras".as_ref())?;
+//! let network = Network::new(model, Backend::default())?;
+//! let probabilities = network.infer(vec![0.0; network.input_len()], 1)?;
+//! assert_eq!(probabilities.len(), 10);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod batcher;
 pub mod classify;

@@ -1,9 +1,10 @@
-//! What a description that travelled as JSON promises: it comes back the same, it makes room for
-//! weights, and one that was tampered with is refused before anything is built from it.
+//! What a description that travelled as JSON promises: it comes back the same, it takes its weights
+//! again, and one that was tampered with is refused before anything is built from it.
 
 use std::path::Path;
 
-use kiln::keras::{self, Layer, Model};
+use kiln::keras::{self, Model};
+use serde_json::{Value, json};
 
 fn model(name: &str) -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keras");
@@ -11,118 +12,167 @@ fn model(name: &str) -> Model {
 }
 
 #[test]
-fn a_description_survives_json_and_gets_room_for_its_weights() {
+fn a_description_survives_json_and_takes_its_weights_again() {
     for name in [
         "convolutions",
         "batch_normalization",
         "inference_only",
         "channels_first",
     ] {
-        let model = model(name);
+        let mut model = model(name);
         let json = serde_json::to_string(&model).unwrap();
         let mut again: Model = serde_json::from_str(&json).unwrap();
-        again.validate().unwrap();
-        assert!(
-            again.nodes.iter().all(|node| node.weights.is_empty()),
-            "{name}: no weights travel with the description"
-        );
-        again.fill_with_zeros().unwrap();
-        again.validate().unwrap();
+        let empty = |node: &keras::Node| node.weights.is_empty();
+        assert!(again.nodes().iter().all(empty), "no weights travel with it");
         assert_eq!(again.parameters(), model.parameters(), "{name}");
-        for (node, original) in again.nodes.iter().zip(&model.nodes) {
-            assert_eq!((&node.name, &node.layer), (&original.name, &original.layer));
-            let shapes = |weights: &[keras::Weight]| -> Vec<_> {
-                weights.iter().map(|w| (w.name, w.shape.clone())).collect()
-            };
-            assert_eq!(shapes(&node.weights), shapes(&original.weights), "{name}");
-            assert!(
-                node.weights
-                    .iter()
-                    .flat_map(|w| &w.values)
-                    .all(|&v| v == 0.0)
-            );
+        let original = model.clone();
+        for (node, weights) in model.take_weights().into_iter().enumerate() {
+            again.set_weights(node, weights).unwrap();
         }
+        assert_eq!(again, original, "{name}");
     }
 }
 
 #[test]
-fn a_description_that_was_tampered_with_does_not_validate() {
-    let tampered = |change: fn(&mut Model), words: &[&str]| {
-        let mut model = model("dense");
-        model.nodes.iter_mut().for_each(|node| node.weights.clear());
-        change(&mut model);
-        let message = model
-            .fill_with_zeros()
-            .expect_err(&format!("{words:?}"))
-            .to_string();
-        for word in words {
-            assert!(message.contains(word), "'{word}' is not in: {message}");
-        }
-    };
-    tampered(|m| m.nodes.clear(), &["0 layers"]);
+fn weights_that_a_layer_does_not_ask_for_are_refused() {
+    let mut model = model("dense");
+    let weights = model.take_weights();
+    assert!(
+        model.set_weights(1, weights[3].clone()).is_err(),
+        "another layer's"
+    );
+    assert!(model.set_weights(1, Vec::new()).is_err(), "none");
+    assert!(
+        model.set_weights(99, weights[1].clone()).is_err(),
+        "no such node"
+    );
+    model.set_weights(1, weights[1].clone()).unwrap();
+}
+
+/// Changes the JSON of a description; reading it must fail with these words.
+fn tampered(change: impl FnOnce(&mut Value), words: &[&str]) {
+    let mut json = serde_json::to_value(model("dense")).unwrap();
+    change(&mut json);
+    let error = serde_json::from_value::<Model>(json).expect_err(&format!("{words:?}"));
+    for word in words {
+        assert!(
+            error.to_string().contains(word),
+            "'{word}' is not in: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_description_that_was_tampered_with_is_refused() {
+    tampered(|m| m["nodes"] = json!([]), &["0 nodes"]);
     tampered(
-        |m| m.nodes[2].inputs = vec![2],
+        |m| m["nodes"][2]["inputs"] = json!([2]),
         &["'reshape", "[2]", "earlier"],
     );
     tampered(
-        |m| m.nodes[2].inputs = vec![usize::MAX],
+        |m| m["nodes"][2]["inputs"] = json!([u64::MAX]),
         &["'reshape", "earlier"],
     );
-    tampered(|m| m.nodes[2].inputs = vec![0, 1], &["'reshape", "[0, 1]"]);
     tampered(
-        |m| m.nodes[1].output_shape = vec![4, 6],
+        |m| m["nodes"][2]["inputs"] = json!([0, 1]),
+        &["'reshape", "2"],
+    );
+    tampered(|m| m["nodes"][2]["inputs"] = json!([]), &["'reshape", "0"]);
+    tampered(
+        |m| m["nodes"][1]["output_shape"] = json!([4, 6]),
         &["'dense'", "[4, 6]", "[4, 5]"],
     );
-    tampered(|m| m.nodes[0].output_shape = vec![4, 0], &["empty axis"]);
     tampered(
-        |m| m.nodes[0].output_shape = vec![usize::MAX, 2],
+        |m| m["nodes"][0]["output_shape"] = json!([4, 0]),
+        &["empty axis"],
+    );
+    tampered(
+        |m| m["nodes"][0]["output_shape"] = json!([u64::MAX, 2]),
         &["exceeds"],
     );
-    tampered(|m| m.nodes[1].layer = Layer::Input, &["only the first"]);
     tampered(
-        |m| m.nodes[1].name = m.nodes[2].name.clone(),
+        |m| m["nodes"][1]["layer"] = json!("Input"),
+        &["only the first"],
+    );
+    tampered(
+        |m| m["nodes"][1]["name"] = m["nodes"][2]["name"].clone(),
         &["same name"],
     );
     tampered(
-        |m| m.nodes[0].layer = Layer::Softmax { axis: 0 },
+        |m| m["nodes"][0]["layer"] = json!("Identity"),
         &["first layer"],
     );
-    tampered(|m| m.name = "n".repeat(100_000), &["name"]);
+    tampered(|m| m["name"] = json!("n".repeat(100_000)), &["name"]);
+    tampered(
+        |m| m["nodes"][1]["class"] = json!("a\u{1b}[2J"),
+        &["control"],
+    );
+    tampered(
+        |m| m["nodes"][1]["weights_of"] = json!(3),
+        &["'dense'", "weights of node 3"],
+    );
+    tampered(
+        |m| m["nodes"][3]["weights_of"] = json!(1),
+        &["'dense_1'", "weights of node 1"],
+    );
     tampered(
         |m| {
-            // Two large kernels, of which each would be allowed.
-            m.nodes.truncate(3);
-            for (node, units) in m.nodes[1..].iter_mut().zip([1 << 24, 15]) {
-                node.output_shape = vec![4, units];
-                node.layer = match &model("dense").nodes[1].layer {
-                    Layer::Dense {
-                        use_bias,
-                        activation,
-                        ..
-                    } => Layer::Dense {
-                        units,
-                        use_bias: *use_bias,
-                        activation: *activation,
-                    },
-                    _ => unreachable!(),
-                };
+            let layers = m["nodes"].as_array_mut().unwrap();
+            layers[2]["inputs"] = json!([0]);
+            layers[2]["layer"] = json!({"Reshape": {"target": [2, 12]}});
+            layers[2]["output_shape"] = json!([2, 12]);
+            layers.truncate(3);
+        },
+        &["'dense'", "nothing uses"],
+    );
+}
+
+#[test]
+fn a_description_that_asks_for_too_much_is_refused() {
+    let dense =
+        |units: u64| json!({"Dense": {"units": units, "use_bias": true, "activation": "Linear"}});
+    // Two large kernels, of which each would be allowed.
+    tampered(
+        |m| {
+            let nodes = m["nodes"].as_array_mut().unwrap();
+            nodes.truncate(3);
+            for (node, units) in nodes[1..].iter_mut().zip([1_u64 << 24, 15]) {
+                node["output_shape"] = json!([4, units]);
+                node["layer"] = dense(units);
             }
         },
         &["exceeds", "parameters"],
     );
+    // A few bytes of description, hours of work for one picture.
+    let pooling = json!({"Pooling2D": {
+        "kind": "Max", "pool_size": [4000, 4000], "strides": [1, 1],
+        "padding": "Same", "data_format": "ChannelsLast"}});
     tampered(
         |m| {
-            // A few bytes of description, hours of work for one picture.
-            m.nodes.truncate(2);
-            m.nodes[0].output_shape = vec![4000, 4000, 1];
-            m.nodes[1].output_shape = vec![4000, 4000, 1];
-            m.nodes[1].layer = Layer::MaxPooling2D {
-                pool_size: [4000, 4000],
-                strides: [1, 1],
-                padding: keras::Padding::Same,
-                data_format: keras::DataFormat::ChannelsLast,
-            };
+            let nodes = m["nodes"].as_array_mut().unwrap();
+            nodes.truncate(2);
+            nodes[0]["output_shape"] = json!([4000, 4000, 1]);
+            nodes[1]["output_shape"] = json!([4000, 4000, 1]);
+            nodes[1]["layer"] = pooling;
         },
         &["multiply-adds"],
+    );
+    // Many pictures, each of which would be allowed, all of them needed at the end.
+    tampered(
+        |m| {
+            let node = |name: String, layer: Value, inputs: Vec<usize>| {
+                json!({"name": name, "class": "Any", "layer": layer, "inputs": inputs,
+                       "output_shape": [4096, 4096, 4]})
+            };
+            let mut nodes = vec![node("in".into(), json!("Input"), vec![])];
+            nodes.extend((1..40).map(|i| node(format!("n{i}"), json!("Identity"), vec![0])));
+            nodes.push(node(
+                "end".into(),
+                json!({"Merge": {"op": "Add"}}),
+                (1..40).collect(),
+            ));
+            m["nodes"] = json!(nodes);
+        },
+        &["values between layers"],
     );
 }

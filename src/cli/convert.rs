@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::output::{print, thousands};
-use crate::network::{self, Backend};
+use crate::network;
 use crate::repository::Source;
 
 #[derive(Debug, clap::Args)]
@@ -18,15 +18,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    // The backend leaves no trace in the file.
-    let network = Source::File(args.input.clone()).network(Backend::default())?;
-    let bytes = network::to_safetensors(&network)?;
+    let (model, _) = Source::File(args.input.clone()).model()?;
+    let bytes = network::to_safetensors(&model)?;
     replace(&args.output, &bytes)
         .with_context(|| format!("cannot write {}", args.output.display()))?;
     print(&format!(
         "{}: {} parameters, {} bytes\n",
         args.output.display(),
-        thousands(network.description().parameters()),
+        thousands(model.parameters()),
         thousands(bytes.len()),
     ))?;
     Ok(())

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use super::output::{print, thousands};
-use crate::keras::{self, Layer, Model};
+use crate::keras::{self, Model, Row};
+use crate::network::{Backend, Network};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -15,12 +16,19 @@ pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Show what is computed, after all that was merged and left out
+    #[arg(long, conflicts_with = "json")]
+    optimized: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let bytes = keras::read_bytes(&args.file).with_context(|| args.file.display().to_string())?;
-    let model = keras::read(&bytes).with_context(|| args.file.display().to_string())?;
-    let text = if args.json {
+    let about = || args.file.display().to_string();
+    let bytes = keras::read_bytes(&args.file).with_context(about)?;
+    let model = keras::read(&bytes).with_context(about)?;
+    let text = if args.optimized {
+        let network = Network::new(model, Backend::default()).with_context(about)?;
+        format!("{}\n", network.plan())
+    } else if args.json {
         json(&model)
     } else {
         table(&model)
@@ -29,96 +37,48 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One layer's line: name and class, output shape, parameters.
-struct Row {
-    name: String,
-    class: String,
-    shape: Vec<usize>,
-    parameters: usize,
-}
-
-/// Keras leaves the input of a Sequential model out.
-fn rows(model: &Model) -> impl Iterator<Item = Row> {
-    model
-        .nodes
-        .iter()
-        .filter(|node| node.layer != Layer::Input)
-        .map(|node| Row {
-            name: node.name.clone(),
-            class: node.layer.class_name().to_owned(),
-            shape: node.output_shape.clone(),
-            parameters: node.weights.iter().map(|weight| weight.values.len()).sum(),
-        })
-}
-
 fn json(model: &Model) -> String {
-    let layers: Vec<_> = rows(model)
+    let summary = model.summary();
+    let layers: Vec<_> = summary
+        .rows
+        .iter()
         .map(|row| {
             serde_json::json!({
                 "name": row.name,
                 "class": row.class,
-                "output_shape": row.shape,
+                "output_shape": row.output_shape,
                 "parameters": row.parameters,
+                "trainable_parameters": row.trainable,
+                "connected_to": row.connected_to,
             })
         })
         .collect();
     let summary = serde_json::json!({
-        "name": model.name,
-        "keras_version": model.keras_version,
+        "name": model.name(),
+        "keras_version": model.keras_version(),
         "input_shape": model.input_shape(),
         "output_shape": model.output_shape(),
         "layers": layers,
-        "parameters": model.parameters(),
-        "trainable_parameters": model.trainable_parameters(),
+        "parameters": summary.parameters(),
+        "trainable_parameters": summary.trainable(),
     });
     format!("{summary:#}\n")
 }
 
 fn table(model: &Model) -> String {
-    let header = ["Layer (type)", "Output Shape", "Param #"].map(str::to_owned);
-    let lines: Vec<[String; 3]> = rows(model)
-        .map(|row| {
-            [
-                format!("{} ({})", row.name, row.class),
-                shape(&row.shape),
-                thousands(row.parameters),
-            ]
-        })
-        .collect();
-    let widths: [usize; 3] = std::array::from_fn(|column| {
-        lines
-            .iter()
-            .chain([&header])
-            .map(|line| line[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    });
-    let rule = |left: char, fill: &str, cross: char, right: char| {
-        let cells = widths.map(|width| fill.repeat(width + 2));
-        format!("{left}{}{right}\n", cells.join(&cross.to_string()))
-    };
-    let line = |edge: char, cells: &[String; 3]| {
-        let [a, b, c] = widths;
-        format!(
-            "{edge} {:<a$} {edge} {:<b$} {edge} {:>c$} {edge}\n",
-            cells[0], cells[1], cells[2]
-        )
-    };
-
-    let mut text = format!("Model: \"{}\"\n", model.name);
-    text += &rule('┏', "━", '┳', '┓');
-    text += &line('┃', &header);
-    text += &rule('┡', "━", '╇', '┩');
-    let rows: Vec<String> = lines.iter().map(|cells| line('│', cells)).collect();
-    text += &rows.join(&rule('├', "─", '┼', '┤'));
-    text += &rule('└', "─", '┴', '┘');
+    let summary = model.summary();
+    let mut header = vec!["Layer (type)", "Output Shape", "Param #"];
+    if summary.is_graph {
+        header.push("Connected to");
+    }
+    let lines: Vec<Vec<String>> = summary.rows.iter().map(cells).collect();
+    let mut text = format!("Model: \"{}\"\n", model.name());
+    text += &grid(&header, &lines);
+    let (all, trainable) = (summary.parameters(), summary.trainable());
     for (what, count) in [
-        ("Total", model.parameters()),
-        ("Trainable", model.trainable_parameters()),
-        (
-            "Non-trainable",
-            model.parameters() - model.trainable_parameters(),
-        ),
+        ("Total", all),
+        ("Trainable", trainable),
+        ("Non-trainable", all - trainable),
     ] {
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -129,6 +89,53 @@ fn table(model: &Model) -> String {
         );
     }
     text
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    vec![
+        format!("{} ({})", row.name, row.class),
+        shape(&row.output_shape),
+        thousands(row.parameters),
+        row.connected_to.join(", "),
+    ]
+}
+
+/// A table of as many columns as the header has; numbers, in the third, are at the right.
+fn grid(header: &[&str], lines: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = lines.iter().map(|line| line[column].as_str());
+        let lengths = cells
+            .chain([header[column]])
+            .map(|cell| cell.chars().count());
+        lengths.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let rule = |left: char, fill: &str, cross: &str, right: char| {
+        let cells: Vec<_> = widths.iter().map(|width| fill.repeat(width + 2)).collect();
+        format!("{left}{}{right}\n", cells.join(cross))
+    };
+    let line = |edge: char, cells: &mut dyn Iterator<Item = &str>| {
+        let mut text = String::new();
+        for (column, (cell, &width)) in cells.zip(&widths).enumerate() {
+            text += &match column {
+                2 => format!("{edge} {cell:>width$} "),
+                _ => format!("{edge} {cell:<width$} "),
+            };
+        }
+        format!("{text}{edge}\n")
+    };
+    let rows: Vec<String> = lines
+        .iter()
+        .map(|cells| line('│', &mut cells.iter().map(String::as_str)))
+        .collect();
+    [
+        rule('┏', "━", "┳", '┓'),
+        line('┃', &mut header.iter().copied()),
+        rule('┡', "━", "╇", '┩'),
+        rows.join(&rule('├', "─", "┼", '┤')),
+        rule('└', "─", "┴", '┘'),
+    ]
+    .concat()
 }
 
 /// `(None, 28, 28, 1)`: the batch axis is any size.

@@ -2,11 +2,7 @@
 
 use std::path::PathBuf;
 
-/// The classes of layers that can be read, as the messages list them.
-const SUPPORTED: &str = "InputLayer, Rescaling, Flatten, Reshape, Dense, Conv2D, MaxPooling2D, \
-    AveragePooling2D, GlobalAveragePooling2D, BatchNormalization, Activation, ReLU, LeakyReLU, ELU, \
-    Softmax, and layers that do nothing at inference (Dropout, GaussianNoise, RandomFlip and other \
-    augmentation at random)";
+use super::supported::{classes, operations};
 
 /// Why a model file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +31,26 @@ pub enum Error {
         reason: String,
     },
     /// A layer of a class that is not supported.
-    #[error("layer '{layer}' is of class {class}, which is not supported; supported: {SUPPORTED}")]
+    #[error(
+        "layer '{layer}' is of class {class}, which is not supported; supported: {}",
+        classes()
+    )]
     UnsupportedLayer {
         /// The layer's name in the model.
         layer: String,
         /// Its Keras class.
         class: String,
+    },
+    /// An operation, such as `x ** y` makes one, that is not supported.
+    #[error(
+        "layer '{layer}' is the operation {operation}, which is not supported; supported: {}",
+        operations()
+    )]
+    UnsupportedOperation {
+        /// Its name in the model.
+        layer: String,
+        /// The class of `keras.ops`, or the TensorFlow function.
+        operation: String,
     },
     /// A supported layer with an option that is not supported.
     #[error("layer '{layer}' ({class}): {option} = {value} is not supported; {hint}")]
@@ -66,8 +76,8 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// `model.weights.h5` cannot be read.
-    #[error("model.weights.h5: {0}")]
+    /// The HDF5 data with the weights (`model.weights.h5` of an archive) cannot be read.
+    #[error("the HDF5 data of the model: {0}")]
     WeightsFile(String),
     /// The weights of one layer are missing, surplus, or not what the layer asks for.
     #[error("the weights of layer '{layer}': {reason}")]

@@ -1,8 +1,9 @@
 //! The shape of a model's input, from the places where the versions of Keras write it.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Error;
+use super::config::SavedModel;
 use super::options::Options;
 
 /// The shape of an `InputLayer` without the batch axis.
@@ -29,12 +30,9 @@ pub(super) fn declared_shape(options: &Options) -> Result<Vec<usize>, Error> {
 }
 
 /// The input's shape of a model that has no `InputLayer`.
-pub(super) fn implied_shape(
-    root: &Value,
-    config: &Map<String, Value>,
-    first: &Options,
-) -> Result<Vec<usize>, Error> {
-    let built = root.pointer("/build_config/input_shape");
+pub(super) fn implied_shape(model: &SavedModel, first: &Options) -> Result<Vec<usize>, Error> {
+    let config = model.options.config;
+    let built = model.object.pointer("/build_config/input_shape");
     let shapes = [
         ("batch_shape", first.get("batch_shape")),
         ("batch_input_shape", first.get("batch_input_shape")),

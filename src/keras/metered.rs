@@ -28,6 +28,17 @@ impl<'a> Metered<'a> {
         }
     }
 
+    /// Takes something off the budget.
+    pub fn spend(&self, length: u64) -> Result<()> {
+        let spend = |left: u64| left.checked_sub(length);
+        let spent = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
+        spent.map(drop).map_err(|_| {
+            Error::ResourceLimit("the file's structure is far larger than its weights".into())
+        })
+    }
+
     /// Bytes that the budget does not count.
     pub fn slice(&self, offset: u64, length: usize) -> Option<&'a [u8]> {
         let start = usize::try_from(offset).ok()?;
@@ -44,12 +55,7 @@ impl Storage for Metered<'_> {
         let bytes = self
             .slice(offset, len)
             .ok_or(Error::OffsetOutOfBounds(offset))?;
-        let spend = |left: u64| left.checked_sub(len as u64);
-        self.left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend)
-            .map_err(|_| {
-                Error::ResourceLimit("the file's structure is far larger than its weights".into())
-            })?;
+        self.spend(len as u64)?;
         Ok(StorageBuffer::from_vec(bytes.to_vec()))
     }
 }

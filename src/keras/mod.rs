@@ -1,50 +1,122 @@
-//! A Keras 3 `.keras` file → a typed description of the network and its weights.
+//! A file that Keras saved → a typed description of the network and its weights.
 //!
-//! A `.keras` file is a zip of `metadata.json`, `config.json` (the architecture) and
-//! `model.weights.h5`. What comes out of [`read`] is checked through and through: every shape is
+//! Read are the zip archive of Keras 3 and of Keras 2.13 to 2.15 (`metadata.json`, `config.json`
+//! with the architecture, `model.weights.h5`), and the legacy HDF5 file of Keras 2 and 3; Sequential
+//! and functional models, models inside models, and layers that are used more than once. Which
+//! layers: [`SUPPORTED_LAYERS`].
+//!
+//! What comes out of [`read`] is one flat graph, checked through and through: every shape is
 //! inferred here, every weight has the shape its layer asks for, and every size was bounded before
 //! memory was taken. Nothing here knows how a network is computed.
-//!
-//! Read so far: Sequential models as Keras 3 saves them.
 
+mod activation;
 mod archive;
+mod calls;
 mod config;
 mod error;
+mod functions;
+mod geometry;
+mod graph;
+mod groups;
 mod hdf5;
 mod input;
 mod layer;
+mod lower;
 mod metered;
 mod model;
 mod options;
+mod rows;
 mod shape;
+mod spec;
+mod summary;
+mod supported;
+mod texts;
 mod weights;
+mod windows;
+mod work;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+pub use activation::Activation;
 pub use error::Error;
-pub use layer::{Activation, DataFormat, Layer, Padding, WeightSpec};
-pub use model::{MAX_NAME, MAX_NODES, Model, Node, Weight};
-pub use shape::{MAX_ELEMENTS, MAX_PARAMETERS, MAX_RANK, ShapeError};
+pub use functions::ACTIVATIONS;
+pub use geometry::{DataFormat, Padding, PictureShape, extent};
+pub use layer::{
+    BidirectionalMerge, Cell, Interpolation, Layer, MergeOp, Pool, Recurrent, Reduction, Statistics,
+};
+pub use model::{Description, MAX_NAME, MAX_NODES, Model, Node, Weight};
+pub use shape::{MAX_ELEMENTS, MAX_PARAMETERS, MAX_RANK, MAX_VALUES, MAX_WORK, ShapeError};
+pub use spec::WeightSpec;
+pub use summary::{Row, Summary};
+pub use supported::{
+    LayerSupport, SUPPORTED_FORMATS, SUPPORTED_LAYERS, supported_markdown, supported_operations,
+};
 
 /// Largest file that is read: 1 GiB.
 pub const MAX_FILE: u64 = 1 << 30;
 
-/// Reads a model from the bytes of a `.keras` file.
+/// Reads a model from the bytes of a file, whose kind its first bytes tell.
 ///
 /// # Errors
 /// The bytes are no such file, are damaged, or describe something that is not supported; the
 /// message names the layer and the option. Never panics, whatever the bytes.
 pub fn read(bytes: &[u8]) -> Result<Model, Error> {
-    check_format(bytes)?;
+    let what = match bytes {
+        [b'P', b'K', 3, 4, ..] => return read_archive(bytes),
+        [0x89, b'H', b'D', b'F', ..] => return read_legacy(bytes),
+        [] => "the file is empty",
+        [b'P', b'K', ..] => "this is an empty or split zip archive",
+        _ => "this is no Keras model: it begins neither as a zip archive nor as an HDF5 file",
+    };
+    Err(Error::Format(format!(
+        "{what}; expected what model.save(\"model.keras\") or model.save(\"model.h5\") writes"
+    )))
+}
+
+fn read_archive(bytes: &[u8]) -> Result<Model, Error> {
     let members = archive::open(bytes)?;
     let keras_version = config::keras_version(&members.metadata)?;
-    let mut architecture = config::sequential(&members.config, keras_version)?;
-    architecture.model.validate()?;
-    weights::load(&members.weights, &mut architecture)?;
-    architecture.model.validate()?;
-    Ok(architecture.model)
+    build(&members.config, keras_version, |model, graph| {
+        weights::load_archive(&members.weights, model, graph)
+    })
+}
+
+fn read_legacy(bytes: &[u8]) -> Result<Model, Error> {
+    let file = hdf5::File::open(bytes)?;
+    let config = file.root_text("model_config")?.ok_or_else(|| {
+        Error::Format(
+            "this HDF5 file has no architecture, only weights perhaps; \
+             save the model with model.save, not with save_weights"
+                .to_owned(),
+        )
+    })?;
+    // The first versions did not write theirs.
+    let keras_version = file.root_text("keras_version")?;
+    let keras_version = keras_version.unwrap_or_else(|| "2".to_owned());
+    build(config.as_bytes(), keras_version, |model, graph| {
+        weights::load_legacy(&file, model, graph)
+    })
+}
+
+/// Architecture, weights, and the checks on both.
+fn build(
+    config: &[u8],
+    keras_version: String,
+    load: impl FnOnce(&config::SavedModel, &mut graph::Graph) -> Result<(), Error>,
+) -> Result<Model, Error> {
+    let root = config::json(config)?;
+    let saved = config::saved_model(&root, &keras_version)?;
+    let mut graph = graph::Graph::of(&saved)?;
+    load(&saved, &mut graph)?;
+    let summary = rows::summary(&saved, &graph);
+    Model::new(Description {
+        name: saved.options.layer.to_owned(),
+        keras_version,
+        nodes: graph.nodes,
+        summary,
+    })
 }
 
 /// Reads a model from a file of at most [`MAX_FILE`] bytes. Its name does not matter.
@@ -68,7 +140,7 @@ pub fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(std::io::Error::other(
-            "it is a directory; a Keras model is one .keras file",
+            "it is a directory; a Keras model is one file",
         ));
     }
     if !metadata.is_file() {
@@ -84,20 +156,4 @@ pub fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
         return Err(too_large());
     }
     Ok(bytes)
-}
-
-/// Tells by the first bytes whether this is the zip that Keras 3 writes.
-fn check_format(bytes: &[u8]) -> Result<(), Error> {
-    let what = match bytes {
-        [b'P', b'K', 3, 4, ..] => return Ok(()),
-        [] => "the file is empty",
-        [0x89, b'H', b'D', b'F', ..] => {
-            "this is a legacy HDF5 model (whatever its name says), which is not read yet"
-        }
-        [b'P', b'K', ..] => "this is an empty or split zip archive",
-        _ => "this is no Keras model: it begins neither as a zip archive nor as an HDF5 file",
-    };
-    Err(Error::Format(format!(
-        "{what}; expected the .keras zip that model.save(\"model.keras\") writes in Keras 3"
-    )))
 }

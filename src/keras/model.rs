@@ -1,4 +1,4 @@
-//! A network as Keras describes it: nodes in order, their shapes and their weights.
+//! A network as one graph: nodes in order, their shapes and their weights.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -6,39 +6,62 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::layer::{Layer, WeightSpec};
-use super::shape::{MAX_PARAMETERS, MAX_WORK, elements, product};
+use super::layer::Layer;
+use super::shape::{MAX_ELEMENTS, MAX_PARAMETERS, MAX_VALUES, MAX_WORK, elements, product};
+use super::spec::WeightSpec;
+use super::summary::Summary;
 
 /// Most nodes of a network.
 pub const MAX_NODES: usize = 4096;
 /// Longest name of a model or a node, in bytes.
 pub const MAX_NAME: usize = 512;
 
-/// A network and its weights.
+/// A network and its weights, checked through and through: whoever holds one may rely on all that
+/// [`Model::new`] checks.
 ///
 /// The description travels as JSON without the weights (in the metadata of a safetensors file);
-/// one that was read back from there must pass [`Model::validate`] before anything relies on it.
+/// deserializing it checks it as well.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(try_from = "Description")]
 pub struct Model {
+    name: String,
+    keras_version: String,
+    nodes: Vec<Node>,
+    summary: Summary,
+}
+
+/// What a [`Model`] is made from; nothing about it is checked.
+#[derive(Deserialize, Clone, Debug, PartialEq)]
+pub struct Description {
     /// The name it was given in Keras.
     pub name: String,
     /// The version of Keras that saved it.
     pub keras_version: String,
     /// In topological order: the first is [`Layer::Input`], the last is the output.
     pub nodes: Vec<Node>,
+    /// What Keras prints of it.
+    pub summary: Summary,
 }
 
-/// One layer at its place in the network.
+/// One operation at its place in the network.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Node {
-    /// The layer's name, unique in the model.
+    /// Unique in the model. The name of the Keras layer; in a nested model with the names of the
+    /// models around it before it (`outer/inner/dense`), and after it what part of the layer it is
+    /// where several nodes make one layer, and a number from the second use of a shared one on.
     pub name: String,
+    /// The Keras class of the layer it belongs to, such as `LeakyReLU`.
+    pub class: String,
     /// What it does.
     pub layer: Layer,
-    /// Where its inputs come from: indices of earlier nodes.
+    /// Where its inputs come from: indices of earlier nodes, in Keras's order.
     pub inputs: Vec<usize>,
     /// The shape of one example after it, without the batch axis.
     pub output_shape: Vec<usize>,
+    /// The earlier node whose weights it uses, for a layer that is used more than once. Its own
+    /// `weights` are then empty, and so is this for the node that it names.
+    #[serde(default)]
+    pub weights_of: Option<usize>,
     /// Its weights in Keras's order; empty in a description that was deserialized.
     #[serde(skip)]
     pub weights: Vec<Weight>,
@@ -47,17 +70,63 @@ pub struct Node {
 /// A weight's values in row-major order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weight {
-    /// Keras's name of it: `kernel`, `bias`, `gamma`, `beta`, `moving_mean`, `moving_variance`.
+    /// Its name, as the [`Layer`] documents it.
     pub name: &'static str,
-    /// Its shape as Keras has it.
+    /// Its shape, as the [`Layer`] documents it.
     pub shape: Vec<usize>,
     /// As many finite values as the shape says.
     pub values: Vec<f32>,
-    /// Whether training changes it: false for moving averages and all weights of a frozen layer.
-    pub trainable: bool,
 }
 
 impl Model {
+    /// Checks everything that a builder of the network relies on: that inputs come from earlier
+    /// nodes, that every node but the last is used, that every shape is what its layer makes of its
+    /// inputs, that options, sizes, work and the number of parameters are in bounds, that names are
+    /// unique, and that weights, where there are any, are the ones the layer asks for.
+    ///
+    /// # Errors
+    /// What does not hold, with the layer's name.
+    pub fn new(description: Description) -> Result<Self, Error> {
+        let Description {
+            name,
+            keras_version,
+            nodes,
+            summary,
+        } = description;
+        let model = Self {
+            name,
+            keras_version,
+            nodes,
+            summary,
+        };
+        model.check()?;
+        Ok(model)
+    }
+
+    /// The name it was given in Keras.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version of Keras that saved it.
+    #[must_use]
+    pub fn keras_version(&self) -> &str {
+        &self.keras_version
+    }
+
+    /// In topological order: the first is [`Layer::Input`], the last is the output.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// What Keras prints of it.
+    #[must_use]
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
     /// The shape of one input example, without the batch axis.
     #[must_use]
     pub fn input_shape(&self) -> &[usize] {
@@ -70,113 +139,106 @@ impl Model {
         self.nodes.last().map_or(&[], |node| &node.output_shape)
     }
 
-    /// Number of values in all the weights that the layers ask for, at hand or not.
+    /// The shapes of a node's inputs, in their order.
+    #[must_use]
+    pub fn input_shapes(&self, node: &Node) -> Vec<&[usize]> {
+        let shape = |&index: &usize| self.nodes.get(index).map(|from| &from.output_shape[..]);
+        node.inputs.iter().filter_map(shape).collect()
+    }
+
+    /// The weights that a node itself holds; none for one that uses another's.
+    #[must_use]
+    pub fn weight_specs(&self, node: &Node) -> Vec<WeightSpec> {
+        if node.weights_of.is_some() {
+            return Vec::new();
+        }
+        node.layer.weight_specs(&self.input_shapes(node))
+    }
+
+    /// Number of values in all the weights that the nodes hold, at hand or not. What Keras counts
+    /// (the state of a `Normalization` too) is in the [`Summary`].
     #[must_use]
     pub fn parameters(&self) -> usize {
-        let specs = self.weight_specs();
-        let sizes = specs.iter().flatten().map(|spec| product(&spec.shape));
-        sizes.fold(0, |sum, size| {
-            sum.saturating_add(size.unwrap_or(usize::MAX))
+        let specs = self.nodes.iter().flat_map(|node| self.weight_specs(node));
+        let sizes = specs.map(|spec| product(&spec.shape).unwrap_or(usize::MAX));
+        sizes.fold(0, usize::saturating_add)
+    }
+
+    /// Gives a node its weights.
+    ///
+    /// # Errors
+    /// There is no such node, or they are not the ones its layer asks for.
+    pub fn set_weights(&mut self, node: usize, weights: Vec<Weight>) -> Result<(), Error> {
+        let Some(specs) = self.nodes.get(node).map(|node| self.weight_specs(node)) else {
+            return Err(Error::Model(format!("it has no node {node}")));
+        };
+        let node = &mut self.nodes[node];
+        let has_all = weights.len() == specs.len();
+        node.weights = weights;
+        let checked = node.check_weights(&specs).map(drop);
+        checked.and_then(|()| match has_all {
+            true => Ok(()),
+            false => Err(node.error("its weights are missing")),
         })
     }
 
-    /// Number of values in the weights at hand that training changes.
-    #[must_use]
-    pub fn trainable_parameters(&self) -> usize {
-        let weights = self.nodes.iter().flat_map(|node| &node.weights);
-        let trainable = weights.filter(|weight| weight.trainable);
-        trainable.map(|weight| weight.values.len()).sum()
+    /// Moves the weights of all nodes out; a description without weights stays.
+    pub fn take_weights(&mut self) -> Vec<Vec<Weight>> {
+        let nodes = self.nodes.iter_mut();
+        nodes
+            .map(|node| std::mem::take(&mut node.weights))
+            .collect()
     }
 
-    /// For each node the weights its layer asks for, in Keras's order.
-    #[must_use]
-    pub fn weight_specs(&self) -> Vec<Vec<WeightSpec>> {
-        let specs = |node: &Node| node.layer.weight_specs(self.input_of(node));
-        self.nodes.iter().map(specs).collect()
-    }
-
-    /// Gives every node the weights it asks for, all zero: room for values that come from
-    /// elsewhere. What training froze is not in the description, so a layer that was frozen counts
-    /// as trainable here.
-    ///
-    /// # Errors
-    /// As [`Model::validate`], which runs first, so that nothing is allocated for a description
-    /// that is not sound.
-    pub fn fill_with_zeros(&mut self) -> Result<(), Error> {
-        for node in &mut self.nodes {
-            node.weights.clear();
-        }
-        self.validate()?;
-        let specs = self.weight_specs();
-        for (node, specs) in self.nodes.iter_mut().zip(specs) {
-            node.weights = specs.into_iter().map(Weight::zeros).collect();
-        }
-        Ok(())
-    }
-
-    /// Checks everything a builder of the network relies on: where inputs come from, that every
-    /// shape is what its layer makes of its input, that options, sizes and the number of parameters
-    /// are in bounds, that names are unique, and that weights, where there are any, are the ones
-    /// the layer asks for.
-    ///
-    /// # Errors
-    /// What does not hold, with the layer's name.
-    pub fn validate(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         if self.nodes.len() < 2 || self.nodes.len() > MAX_NODES {
             return Err(Error::Model(format!(
-                "it has {} layers, expected 2 to {MAX_NODES} with the input",
+                "it has {} nodes, expected 2 to {MAX_NODES} with the input",
                 self.nodes.len()
             )));
         }
         check_name(&self.name)?;
         check_name(&self.keras_version)?;
+        self.summary.check()?;
         let mut names = HashSet::new();
-        let mut parameters = 0_usize;
-        let mut work = 0_u64;
+        let mut total = Totals::default();
         for (index, node) in self.nodes.iter().enumerate() {
             check_name(&node.name)?;
-            if let Layer::Identity { class } = &node.layer {
-                check_name(class)?;
-            }
+            check_name(&node.class)?;
             if !names.insert(&node.name) {
                 return Err(node.error("another layer has the same name"));
             }
-            parameters = parameters
-                .checked_add(self.check_node(index, node)?)
-                .filter(|&n| n <= MAX_PARAMETERS)
-                .ok_or_else(|| {
-                    node.error(format!(
-                        "with it the model exceeds {MAX_PARAMETERS} parameters"
-                    ))
-                })?;
-            let input = self.input_of(node);
-            work = work.saturating_add(node.layer.work(input, &node.output_shape));
-            if work > MAX_WORK {
-                return Err(node.error(format!(
-                    "with it one example takes more than {MAX_WORK} multiply-adds"
-                )));
-            }
+            let parameters = self.check_node(index, node)?;
+            total.add(parameters, self.work(node), &node.output_shape);
+            total.check().map_err(|e| node.error(e))?;
         }
-        Ok(())
+        self.check_use()
+    }
+
+    fn work(&self, node: &Node) -> u64 {
+        let inputs = self.input_shapes(node);
+        node.layer.work(&inputs, &node.output_shape)
     }
 
     /// Checks one node and returns the number of its parameters.
     fn check_node(&self, index: usize, node: &Node) -> Result<usize, Error> {
-        let expected = match (index, &node.layer, node.inputs.as_slice()) {
-            (0, Layer::Input, []) => {
+        match (index, &node.layer, node.inputs.as_slice()) {
+            (0, Layer::Input, []) if node.weights_of.is_none() => {
                 elements(&node.output_shape).map_err(|e| node.error(e))?;
                 return node.check_weights(&[]);
             }
             (0, ..) => return Err(node.error("the first layer must be the input, without inputs")),
             (_, Layer::Input, _) => return Err(node.error("only the first layer can be the input")),
-            (_, _, &[from]) if from < index => node.layer.output_shape(self.input_of(node)),
+            (_, _, inputs) if inputs.iter().all(|&from| from < index) => {}
             _ => {
                 return Err(node.error(format!(
-                    "its inputs are {:?}, expected the index of one earlier layer",
+                    "its inputs are {:?}, expected indices of earlier layers",
                     node.inputs
                 )));
             }
-        };
+        }
+        let inputs = self.input_shapes(node);
+        let expected = node.layer.output_shape(&inputs);
         let expected = expected.map_err(|e| node.error(e))?;
         if expected != node.output_shape {
             return Err(node.error(format!(
@@ -184,21 +246,88 @@ impl Model {
                 node.output_shape
             )));
         }
-        node.check_weights(&node.layer.weight_specs(self.input_of(node)))
+        self.check_sharing(index, node)?;
+        node.check_weights(&self.weight_specs(node))
     }
 
-    /// The shape of what a node gets; empty where there is no such node.
-    fn input_of(&self, node: &Node) -> &[usize] {
-        let from = node.inputs.first().and_then(|&i| self.nodes.get(i));
-        from.map_or(&[], |from| &from.output_shape)
+    /// The node whose weights another uses must come before it and have the very same ones.
+    fn check_sharing(&self, index: usize, node: &Node) -> Result<(), Error> {
+        let Some(from) = node.weights_of else {
+            return Ok(());
+        };
+        let owner = self.nodes.get(from).filter(|_| from < index);
+        let owner = owner.filter(|owner| owner.weights_of.is_none());
+        let same = owner.is_some_and(|owner| {
+            let specs = node.layer.weight_specs(&self.input_shapes(node));
+            specs == self.weight_specs(owner)
+        });
+        if same {
+            return Ok(());
+        }
+        Err(node.error(format!(
+            "it uses the weights of node {from}, which has not the ones it asks for"
+        )))
+    }
+
+    fn check_use(&self) -> Result<(), Error> {
+        let used: HashSet<usize> = self.nodes.iter().flat_map(|n| &n.inputs).copied().collect();
+        let mut inner = self.nodes.iter().enumerate().rev().skip(1);
+        match inner.find(|(index, _)| !used.contains(index)) {
+            None => Ok(()),
+            Some((_, node)) => Err(node.error("nothing uses what it gives")),
+        }
+    }
+}
+
+impl TryFrom<Description> for Model {
+    type Error = Error;
+
+    fn try_from(description: Description) -> Result<Self, Error> {
+        Self::new(description)
+    }
+}
+
+/// What all nodes together ask for; every sum saturates.
+#[derive(Default)]
+struct Totals {
+    parameters: usize,
+    work: u64,
+    values: usize,
+}
+
+impl Totals {
+    fn add(&mut self, parameters: usize, work: u64, output: &[usize]) {
+        self.parameters = self.parameters.saturating_add(parameters);
+        self.work = self.work.saturating_add(work);
+        let values = product(output).unwrap_or(MAX_ELEMENTS);
+        self.values = self.values.saturating_add(values);
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.parameters > MAX_PARAMETERS {
+            return Err(format!(
+                "with it the model exceeds {MAX_PARAMETERS} parameters"
+            ));
+        }
+        if self.work > MAX_WORK {
+            return Err(format!(
+                "with it one example takes more than {MAX_WORK} multiply-adds"
+            ));
+        }
+        if self.values > MAX_VALUES {
+            return Err(format!(
+                "with it one example takes more than {MAX_VALUES} values between layers"
+            ));
+        }
+        Ok(())
     }
 }
 
 impl Node {
-    fn error(&self, reason: impl Display) -> Error {
+    pub(super) fn error(&self, reason: impl Display) -> Error {
         Error::Layer {
             layer: self.name.clone(),
-            class: self.layer.class_name().to_owned(),
+            class: self.class.clone(),
             reason: reason.to_string(),
         }
     }
@@ -231,19 +360,8 @@ impl Node {
     }
 }
 
-impl Weight {
-    /// A weight of zeros; the caller has checked the size.
-    fn zeros(spec: WeightSpec) -> Self {
-        Self {
-            name: spec.name,
-            values: vec![0.0; spec.shape.iter().product()],
-            shape: spec.shape,
-            trainable: spec.trainable,
-        }
-    }
-}
-
-fn check_name(name: &str) -> Result<(), Error> {
+/// A name from a file goes to terminals and logs.
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
     if let Some(char) = name.chars().find(|char| char.is_control()) {
         return Err(Error::Model(format!(
             "a name has the control character {char:?} in it"

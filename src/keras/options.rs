@@ -5,13 +5,16 @@ use std::fmt::Display;
 use serde_json::{Map, Value};
 
 use super::Error;
-use super::layer::{Activation, DataFormat, Padding};
+use super::geometry::{DataFormat, Padding};
 
 /// The `config` of one layer.
+#[derive(Clone, Copy)]
 pub(super) struct Options<'a> {
     pub layer: &'a str,
     pub class: &'a str,
     pub config: &'a Map<String, Value>,
+    /// Whether Keras 2 saved it; some names mean something else there.
+    pub keras_2: bool,
 }
 
 impl<'a> Options<'a> {
@@ -38,17 +41,47 @@ impl<'a> Options<'a> {
         self.get(key).map_or(Ok(default), |_| self.size(key))
     }
 
-    /// Two counts from 1 on, or one that stands for both.
-    pub fn pair(&self, key: &str, default: [usize; 2]) -> Result<[usize; 2], Error> {
+    /// As many counts from 1 on as there are axes, or one that stands for all.
+    pub fn sizes<const N: usize>(
+        &self,
+        key: &str,
+        default: [usize; N],
+    ) -> Result<[usize; N], Error> {
         let Some(value) = self.get(key) else {
             return Ok(default);
         };
-        let pair = match value.as_array().map(Vec::as_slice) {
-            None => size(value).map(|n| [n, n]),
-            Some([a, b]) => size(a).zip(size(b)).map(|(a, b)| [a, b]),
+        let sizes = match value.as_array() {
+            None => size(value).map(|n| [n; N]),
+            Some(list) => {
+                let sizes: Option<Vec<usize>> = list.iter().map(size).collect();
+                sizes.and_then(|sizes| sizes.try_into().ok())
+            }
+        };
+        sizes.ok_or_else(|| {
+            let hint = format!("expected one or {N} whole numbers from 1 on");
+            self.unsupported(key, value, &hint)
+        })
+    }
+
+    /// What is added or cut off at both ends of each axis: one number, one for each axis, or two.
+    pub fn borders<const N: usize>(&self, key: &str) -> Result<[[usize; 2]; N], Error> {
+        let value = self.get(key).ok_or_else(|| self.absent(key))?;
+        let count = |value: &Value| usize::try_from(value.as_u64()?).ok();
+        let border = |value: &Value| match value.as_array().map(Vec::as_slice) {
+            None => count(value).map(|n| [n, n]),
+            Some([a, b]) => count(a).zip(count(b)).map(|(a, b)| [a, b]),
             Some(_) => None,
         };
-        pair.ok_or_else(|| self.unsupported(key, value, "expected two whole numbers from 1 on"))
+        let borders = match value.as_array() {
+            None => count(value).map(|n| [[n, n]; N]),
+            // Of one axis, two numbers are its two ends.
+            Some(list) if N == 1 && list.len() == 2 => border(value).map(|ends| [ends; N]),
+            Some(list) => {
+                let borders: Option<Vec<[usize; 2]>> = list.iter().map(border).collect();
+                borders.and_then(|borders| borders.try_into().ok())
+            }
+        };
+        borders.ok_or_else(|| self.unsupported(key, value, "expected whole numbers from 0 on"))
     }
 
     pub fn number(&self, key: &str, default: f32) -> Result<f32, Error> {
@@ -83,28 +116,37 @@ impl<'a> Options<'a> {
     }
 
     /// An axis, counted by Keras with the batch axis and resolved here without it.
-    pub fn axis(&self, key: &str, input: &[usize]) -> Result<usize, Error> {
+    pub fn axis(&self, key: &str, rank: usize) -> Result<usize, Error> {
+        match self.axes(key, rank)?[..] {
+            [axis] => Ok(axis),
+            _ => Err(self.unsupported(
+                key,
+                self.get(key).unwrap_or(&Value::Null),
+                "expected one axis",
+            )),
+        }
+    }
+
+    /// One axis or several, the last one by default; ascending.
+    pub fn axes(&self, key: &str, rank: usize) -> Result<Vec<usize>, Error> {
         let last = Value::from(-1);
         let value = self.get(key).unwrap_or(&last);
-        let axis = match value.as_array().map(Vec::as_slice) {
-            Some([one]) => one.as_i64(),
-            Some(_) => None,
-            None => value.as_i64(),
+        let axes: Option<Vec<usize>> = match value.as_array() {
+            Some(list) => list.iter().map(|axis| resolve_axis(axis, rank)).collect(),
+            None => resolve_axis(value, rank).map(|axis| vec![axis]),
         };
-        let rank = i64::try_from(input.len()).unwrap_or(i64::MAX);
-        axis.map(|axis| {
-            if axis < 0 {
-                axis.saturating_add(rank)
-            } else {
-                axis.saturating_sub(1)
-            }
-        })
-        .filter(|axis| (0..rank).contains(axis))
-        .and_then(|axis| usize::try_from(axis).ok())
-        .ok_or_else(|| {
-            let hint = format!("expected one axis of 1 to {rank}, or of -{rank} to -1");
+        let distinct = |axes: &Vec<usize>| {
+            let mut sorted = axes.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            sorted.len() == axes.len()
+        };
+        let mut axes = axes.filter(distinct).ok_or_else(|| {
+            let hint = format!("expected axes of 1 to {rank}, or of -{rank} to -1");
             self.unsupported(key, value, &hint)
-        })
+        })?;
+        axes.sort_unstable();
+        Ok(axes)
     }
 
     pub fn padding(&self) -> Result<Padding, Error> {
@@ -123,7 +165,12 @@ impl<'a> Options<'a> {
         })
     }
 
-    fn choice<T>(&self, key: &str, default: T, of: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
+    pub fn choice<T>(
+        &self,
+        key: &str,
+        default: T,
+        of: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, Error> {
         self.get(key).map_or(Ok(default), |value| {
             value
                 .as_str()
@@ -132,87 +179,23 @@ impl<'a> Options<'a> {
         })
     }
 
-    /// The `activation`: a name, or a serialized function or layer.
-    pub fn activation(&self) -> Result<Activation, Error> {
-        let key = "activation";
-        let Some(value) = self.get(key) else {
-            return Ok(Activation::Linear);
-        };
-        let activation = match value {
-            Value::String(name) => by_name(name),
-            Value::Object(object) => self.activation_object(object)?,
-            _ => None,
-        };
-        activation.ok_or_else(|| {
-            self.unsupported(
-                key,
-                value,
-                "supported: linear, relu, softmax, sigmoid, tanh, elu, selu, gelu, silu (swish), \
-                 leaky_relu, relu6, softplus, softsign, exponential, hard_sigmoid, hard_silu \
-                 (hard_swish), log_softmax, mish",
-            )
-        })
-    }
-
-    fn activation_object(&self, object: &Map<String, Value>) -> Result<Option<Activation>, Error> {
-        let class = object.get("class_name").and_then(Value::as_str);
-        let config = object.get("config");
-        if let (Some("function"), Some(Value::String(name))) = (class, config) {
-            return Ok(by_name(name));
-        }
-        let (Some(class), Some(Value::Object(config)), false) = (class, config, is_custom(object))
-        else {
-            return Ok(None);
-        };
-        let inner = Options {
-            layer: self.layer,
-            class,
-            config,
-        };
-        Ok(match class {
-            "LeakyReLU" => Some(inner.leaky_relu()?),
-            "ELU" => Some(inner.elu()?),
-            "ReLU" => {
-                let slope = inner.number("negative_slope", 0.0)?;
-                let threshold = inner.number("threshold", 0.0)?;
-                match (inner.optional_number("max_value")?, slope, threshold) {
-                    (None, 0.0, 0.0) => Some(Activation::Relu),
-                    (Some(6.0), 0.0, 0.0) => Some(Activation::Relu6),
-                    (None, negative_slope, 0.0) => Some(Activation::LeakyRelu { negative_slope }),
-                    _ => None,
-                }
-            }
-            "Softmax" => matches!(inner.get("axis").map(Value::as_i64), None | Some(Some(-1)))
-                .then_some(Activation::Softmax),
-            _ => None,
-        })
-    }
-
-    /// What a `LeakyReLU` layer does; its slope is 0.3 by default, the function's is 0.2.
-    pub fn leaky_relu(&self) -> Result<Activation, Error> {
-        let negative_slope = self.number("negative_slope", 0.3)?;
-        Ok(Activation::LeakyRelu { negative_slope })
-    }
-
-    /// What an `ELU` layer does.
-    pub fn elu(&self) -> Result<Activation, Error> {
-        let alpha = self.number("alpha", 1.0)?;
-        Ok(Activation::Elu { alpha })
-    }
-
     /// Refuses policies under which float32 would not give Keras's answers up to rounding.
     pub fn check_dtype(&self) -> Result<(), Error> {
         let Some(value) = self.get("dtype") else {
             return Ok(());
         };
         let name = match value {
-            Value::Object(policy) if policy.get("class_name") == Some(&"DTypePolicy".into()) => {
-                value.pointer("/config/name").and_then(Value::as_str)
-            }
+            // Of a quantized layer it is another class.
+            Value::Object(policy) => policy
+                .get("class_name")
+                .and_then(Value::as_str)
+                .filter(|class| ["DTypePolicy", "Policy", "PolicyV1"].contains(class))
+                .and_then(|_| value.pointer("/config/name")?.as_str()),
             other => other.as_str(),
         };
         let floats = [
             "float32",
+            "float64",
             "float16",
             "bfloat16",
             "mixed_float16",
@@ -234,7 +217,7 @@ impl<'a> Options<'a> {
     }
 
     pub fn absent(&self, key: &str) -> Error {
-        self.error(format!("config.json does not give its {key}"))
+        self.error(format!("its configuration does not give {key}"))
     }
 
     pub fn error(&self, reason: impl Display) -> Error {
@@ -257,57 +240,61 @@ impl<'a> Options<'a> {
 }
 
 /// Whether a serialized object is of a class from outside Keras, even if it bears the name of one.
+/// Keras's own are registered under their plain name or not at all, others as `package>name`.
 pub(super) fn is_custom(object: &Map<String, Value>) -> bool {
-    let module = object.get("module").and_then(Value::as_str);
-    let registered = object.get("registered_name").is_some_and(|n| !n.is_null());
-    registered || module.is_some_and(|m| m != "keras" && !m.starts_with("keras."))
+    const OWN: [&str; 5] = [
+        "keras",
+        "tf_keras",
+        "keras_core",
+        "tensorflow.keras",
+        "tensorflow.python.keras",
+    ];
+    let text = |key: &str| object.get(key).and_then(Value::as_str);
+    let own = |module: &str| {
+        let mut rest = OWN.iter().filter_map(|own| module.strip_prefix(own));
+        rest.any(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let elsewhere = text("module").is_some_and(|module| !own(module));
+    elsewhere || text("registered_name").is_some_and(|name| Some(name) != text("class_name"))
 }
 
-fn by_name(name: &str) -> Option<Activation> {
-    Some(match name {
-        "linear" => Activation::Linear,
-        "relu" => Activation::Relu,
-        "softmax" => Activation::Softmax,
-        "sigmoid" => Activation::Sigmoid,
-        "tanh" => Activation::Tanh,
-        "elu" => Activation::Elu { alpha: 1.0 },
-        "selu" => Activation::Selu,
-        "gelu" => Activation::Gelu { approximate: false },
-        "silu" | "swish" => Activation::Silu,
-        "leaky_relu" => Activation::LeakyRelu {
-            negative_slope: 0.2,
-        },
-        "relu6" => Activation::Relu6,
-        "softplus" => Activation::Softplus,
-        "softsign" => Activation::Softsign,
-        "exponential" => Activation::Exponential,
-        "hard_sigmoid" => Activation::HardSigmoid,
-        "hard_silu" | "hard_swish" => Activation::HardSilu,
-        "log_softmax" => Activation::LogSoftmax,
-        "mish" => Activation::Mish,
-        _ => return None,
-    })
+/// An axis as Keras counts it (the batch axis is 0), without the batch axis.
+pub(super) fn resolve_axis(value: &Value, rank: usize) -> Option<usize> {
+    let axis = value.as_i64()?;
+    let rank = i64::try_from(rank).ok()?;
+    let axis = if axis < 0 {
+        axis.checked_add(rank)?
+    } else {
+        axis.checked_sub(1)?
+    };
+    let inside = (0..rank).contains(&axis);
+    inside.then(|| usize::try_from(axis).ok()).flatten()
 }
 
-/// What Keras wraps an array into, unwrapped; everything else as it is.
-fn plain(value: &Value) -> &Value {
-    let is_array = value.get("class_name").and_then(Value::as_str) == Some("__numpy__");
-    let inner = is_array.then(|| value.pointer("/config/value")).flatten();
+/// What Keras wraps an array or a tensor into, unwrapped; everything else as it is. Keras 2 in HDF5
+/// writes `{"type": "ndarray", "value": …}`.
+pub(super) fn plain(value: &Value) -> &Value {
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    let inner = match text("class_name") {
+        Some("__numpy__" | "__tensor__") => value.pointer("/config/value"),
+        _ if text("type") == Some("ndarray") => value.get("value"),
+        _ => None,
+    };
     inner.unwrap_or(value)
 }
 
-fn size(value: &Value) -> Option<usize> {
+pub(super) fn size(value: &Value) -> Option<usize> {
     usize::try_from(value.as_u64()?).ok().filter(|&n| n > 0)
 }
 
 #[allow(clippy::cast_possible_truncation)] // the values are float32 in Keras too
-fn number(value: &Value) -> Option<f32> {
+pub(super) fn number(value: &Value) -> Option<f32> {
     let number = value.as_f64()? as f32;
     number.is_finite().then_some(number)
 }
 
 /// The value as JSON, cut to a length that fits a message.
-fn brief(value: &Value) -> String {
+pub(super) fn brief(value: &Value) -> String {
     const LONGEST: usize = 120;
     let text = value.to_string();
     if text.chars().count() <= LONGEST {

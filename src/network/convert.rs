@@ -1,112 +1,152 @@
-//! A network as one safetensors file, and back.
+//! A model as one safetensors file, and back.
 //!
-//! The weights are stored by burn-store as the network holds them (kernels in
-//! Burn's order, batch normalization folded to a scale and an offset). The
-//! description travels beside them in the file's metadata, as JSON under
-//! [`DESCRIPTION`], so that one file is the whole model.
+//! The file holds the weights as Keras has them, one tensor for each, named
+//! `layer.weight`: nothing of what the graph compiler or the kernels of one
+//! machine make of them, and shared weights once. The description travels in
+//! the file's metadata, as JSON under [`DESCRIPTION`], so that one file is the
+//! whole model.
+//!
+//! burn-store writes it. It is read straight from its bytes, since burn-store
+//! would parse the header, with the description in it, again for every tensor.
 
 use burn_store::{ModuleSnapshot, SafetensorsStore};
-use safetensors::tensor::Metadata;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Error, Network};
-use crate::keras::Model;
+use super::variables::Variables;
+use super::{Backend, Error};
+use crate::keras::{Model, Weight, WeightSpec};
 
 /// The metadata key of the description.
 const DESCRIPTION: &str = "kiln.model";
-/// Raised when the description changes so that older readers would misread it.
-const FORMAT: u32 = 1;
+/// Raised when the file changes so that older readers would misread it.
+const FORMAT: u32 = 2;
 /// Longest word on what is wrong with a file; its names may be of any length.
 const MAX_REASON: usize = 400;
 
 /// What stands under [`DESCRIPTION`].
-#[derive(Serialize, Deserialize)]
-struct Description {
+#[derive(Serialize)]
+struct Written<'a> {
     format: u32,
+    model: &'a Model,
+}
+
+/// The first thing to be read: another format has another model.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+#[derive(Deserialize)]
+struct Description {
     model: Model,
 }
 
-/// Writes `network`; the same network gives the same bytes every time.
+/// Writes `model` with its weights; the same model gives the same bytes every time.
 ///
 /// # Errors
 /// [`Error::Safetensors`] if burn-store cannot write it.
-pub fn to_safetensors(network: &Network) -> Result<Vec<u8>, Error> {
-    let description = Description {
+pub fn to_safetensors(model: &Model) -> Result<Vec<u8>, Error> {
+    let description = Written {
         format: FORMAT,
-        model: network.description().clone(),
+        model,
     };
     let description = serde_json::to_string(&description).map_err(failed)?;
     // One entry only: several would be written in a random order.
     let mut store = SafetensorsStore::from_bytes(None)
         .clear_metadata()
-        .metadata(DESCRIPTION, description);
-    network.save_into(&mut store).map_err(failed)?;
+        .metadata(DESCRIPTION, description)
+        .skip_enum_variants(true);
+    // Any backend will do: nothing is computed.
+    Variables::of(model, &Backend::Flex.device())
+        .save_into(&mut store)
+        .map_err(failed)?;
     store.get_bytes().map_err(failed)
 }
 
-/// Reads what [`to_safetensors`] wrote.
+/// Reads what [`to_safetensors`] wrote: the model with its weights.
 ///
 /// # Errors
-/// [`Error::Safetensors`] if `bytes` are no such file or hold other weights
-/// than their description needs, [`Error::Description`] if it contradicts itself.
-pub fn from_safetensors(bytes: Vec<u8>, backend: Backend) -> Result<Network, Error> {
-    let (header_len, header) = SafeTensors::read_metadata(&bytes).map_err(failed)?;
+/// [`Error::Safetensors`] if `bytes` are no such file, hold other weights than
+/// their description needs, or if the description contradicts itself.
+pub fn from_safetensors(bytes: &[u8]) -> Result<Model, Error> {
+    let mut model = description(bytes)?;
+    let file = SafeTensors::deserialize(bytes).map_err(failed)?;
+    let mut expected = 0;
+    for index in 0..model.nodes().len() {
+        let node = &model.nodes()[index];
+        let specs = model.weight_specs(node);
+        expected += specs.len();
+        let weights = specs.into_iter().map(|spec| {
+            let name = format!("{}.{}", node.name, spec.name);
+            weight(&file, &name, spec)
+        });
+        let weights = weights.collect::<Result<_, Error>>()?;
+        model.set_weights(index, weights).map_err(failed)?;
+    }
+    if file.len() != expected {
+        return Err(failed(format!(
+            "{} weights, and its description has a place for {expected}",
+            file.len()
+        )));
+    }
+    Ok(model)
+}
+
+/// The description alone, checked.
+fn description(bytes: &[u8]) -> Result<Model, Error> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(failed)?;
     let description = header
         .metadata()
         .as_ref()
         .and_then(|metadata| metadata.get(DESCRIPTION))
         .ok_or_else(|| {
-            Error::Safetensors(format!(
+            failed(format!(
                 "no '{DESCRIPTION}' in the metadata: make the file with `kiln convert`"
             ))
         })?;
-    let Description { format, mut model } = serde_json::from_str(description).map_err(failed)?;
+    let Format { format } = serde_json::from_str(description).map_err(failed)?;
     if format != FORMAT {
-        return Err(Error::Safetensors(format!(
+        return Err(failed(format!(
             "its description has format {format}, this version reads {FORMAT}: convert the model again"
         )));
     }
-    model.validate()?;
-    check_values(&header, bytes.get(8 + header_len..).unwrap_or_default())?;
-    // The weights below are zeros until the file's take their place: a file
-    // too small for its description must not make us allocate for it.
-    if model.parameters().saturating_mul(size_of::<f32>()) > bytes.len().saturating_mul(2) {
-        return Err(Error::Safetensors(format!(
-            "the description needs {} weights, and the file has {} bytes",
-            model.parameters(),
-            bytes.len()
-        )));
-    }
-    model.fill_with_zeros()?;
-    let mut network = Network::new(model, backend)?;
-    let mut store = SafetensorsStore::from_bytes(Some(bytes));
-    let result = network.load_from(&mut store).map_err(failed)?;
-    if !result.unused.is_empty() {
-        return Err(failed(format!(
-            "weights that the description has no place for: {:?}",
-            result.unused
-        )));
-    }
-    Ok(network)
+    let Description { model } = serde_json::from_str(description).map_err(failed)?;
+    Ok(model)
 }
 
-/// Burn would take any type of float and panic on it later.
-fn check_values(header: &Metadata, data: &[u8]) -> Result<(), Error> {
-    if let Some((name, tensor)) = header
-        .tensors()
-        .iter()
-        .find(|(_, tensor)| tensor.dtype != Dtype::F32)
-    {
+/// The weight of that name, which must be what `spec` says. Allocates no more than the file has.
+fn weight(file: &SafeTensors, name: &str, spec: WeightSpec) -> Result<Weight, Error> {
+    let tensor = file
+        .tensor(name)
+        .map_err(|_| failed(format!("there is no tensor {name:?}")))?;
+    if tensor.dtype() != Dtype::F32 || tensor.shape() != spec.shape {
         return Err(failed(format!(
-            "tensor {name:?} is {:?}, expected F32",
-            tensor.dtype
+            "tensor {name:?} is {:?} {:?}, expected F32 {:?}",
+            tensor.dtype(),
+            tensor.shape(),
+            spec.shape
         )));
     }
-    let finite = |value: &[u8; 4]| f32::from_le_bytes(*value).is_finite();
-    match data.as_chunks().0.iter().position(|value| !finite(value)) {
-        None => Ok(()),
-        Some(at) => Err(failed(format!("the weight at {at} is not a finite number"))),
+    Ok(Weight {
+        name: spec.name,
+        shape: spec.shape,
+        values: values(&tensor, name)?,
+    })
+}
+
+fn values(tensor: &TensorView, name: &str) -> Result<Vec<f32>, Error> {
+    let (bytes, _) = tensor.data().as_chunks();
+    let values: Vec<f32> = bytes
+        .iter()
+        .map(|value| f32::from_le_bytes(*value))
+        .collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(values),
+        Some(at) => Err(failed(format!(
+            "value {at} of tensor {name:?} is not a finite number"
+        ))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a classifier's output numbers are, read from its graph.
 
-use crate::keras::{Activation, Layer, Model};
+use crate::keras::{Activation, Layer, MergeOp, Model, Reduction};
 
 /// What the last layer of a classifier gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,25 +12,35 @@ pub enum Meaning {
 }
 
 impl Meaning {
-    /// Looks at the last layer that changes what the values mean: softmax and
-    /// sigmoid give probabilities, anything else is taken for logits.
+    /// Follows through the graph what the values are: softmax, sigmoid and their
+    /// like make probabilities, and layers that only move or average them keep
+    /// them so. Anything else is taken for logits.
     pub fn of(model: &Model) -> Self {
-        let last = model.nodes.iter().rev().find_map(|node| match &node.layer {
-            Layer::Identity { .. }
-            | Layer::Flatten { .. }
-            | Layer::Reshape { .. }
-            | Layer::GlobalAveragePooling2D { .. } => None,
-            layer => Some(layer),
-        });
-        match last {
-            Some(Layer::Softmax { .. }) => Self::Probabilities,
-            Some(
-                Layer::Dense { activation, .. }
-                | Layer::Conv2D { activation, .. }
-                | Layer::Activation { activation },
-            ) if matches!(activation, Activation::Softmax | Activation::Sigmoid) => {
-                Self::Probabilities
-            }
+        let mut probabilities: Vec<bool> = Vec::with_capacity(model.nodes().len());
+        for node in model.nodes() {
+            let mut inputs = node.inputs.iter().map(|&from| probabilities[from]);
+            let result = match &node.layer {
+                Layer::Identity
+                | Layer::Reshape { .. }
+                | Layer::Permute { .. }
+                | Layer::Slice { .. }
+                | Layer::Concatenate { .. }
+                | Layer::Reduce {
+                    kind: Reduction::Mean,
+                    ..
+                }
+                | Layer::Merge {
+                    op: MergeOp::Average,
+                }
+                | Layer::Activation {
+                    activation: Activation::Linear,
+                } => !node.inputs.is_empty() && inputs.all(|input| input),
+                layer => makes_probabilities(layer),
+            };
+            probabilities.push(result);
+        }
+        match probabilities.last() {
+            Some(true) => Self::Probabilities,
             _ => Self::Logits,
         }
     }
@@ -52,9 +62,29 @@ impl Meaning {
     }
 }
 
+fn makes_probabilities(layer: &Layer) -> bool {
+    let activation = match layer {
+        Layer::Softmax { .. } => return true,
+        Layer::TimeDistributed { layer } => return makes_probabilities(layer),
+        Layer::Dense { activation, .. }
+        | Layer::Conv2D { activation, .. }
+        | Layer::Activation { activation } => activation,
+        _ => return false,
+    };
+    matches!(
+        activation,
+        Activation::Softmax
+            | Activation::Sparsemax
+            | Activation::Sigmoid
+            | Activation::HardSigmoid { .. }
+            | Activation::SparseSigmoid
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keras::{Description, Node, Summary};
 
     #[test]
     fn logits_become_probabilities_and_probabilities_stay() {
@@ -66,45 +96,77 @@ mod tests {
         assert_eq!(scores, [0.25, 0.75]);
     }
 
+    /// The input and then `layers`, each with its inputs.
+    fn model(layers: Vec<(Layer, Vec<usize>)>) -> Model {
+        let input = (Layer::Input, Vec::new());
+        let layers = std::iter::once(input).chain(layers).enumerate();
+        let node = |(index, (layer, inputs)): (usize, (Layer, Vec<usize>))| Node {
+            name: format!("layer {index}"),
+            class: "Layer".to_owned(),
+            layer,
+            inputs,
+            output_shape: vec![10],
+            weights_of: None,
+            weights: Vec::new(),
+        };
+        let description = Description {
+            name: "m".to_owned(),
+            keras_version: "3".to_owned(),
+            nodes: layers.map(node).collect(),
+            summary: Summary::default(),
+        };
+        Model::new(description).unwrap()
+    }
+
+    fn dense(activation: Activation) -> Layer {
+        Layer::Dense {
+            units: 10,
+            use_bias: true,
+            activation,
+        }
+    }
+
     #[test]
     fn the_last_activation_says_what_the_scores_are() {
-        let model = |activation, then: Layer| {
-            let node = |name: &str, layer, inputs| crate::keras::Node {
-                name: name.to_owned(),
-                layer,
-                inputs,
-                output_shape: vec![10],
-                weights: Vec::new(),
-            };
-            let dense = Layer::Dense {
-                units: 10,
-                use_bias: true,
-                activation,
-            };
-            Model {
-                name: "m".to_owned(),
-                keras_version: "3".to_owned(),
-                nodes: vec![
-                    node("in", Layer::Input, vec![]),
-                    node("dense", dense, vec![0]),
-                    node("last", then, vec![1]),
-                ],
-            }
-        };
-        let dropout = || Layer::Identity {
-            class: "Dropout".to_owned(),
-        };
-        let softmax = || Layer::Softmax { axis: 0 };
+        let softmax = || Layer::Softmax { axes: vec![0] };
         for (activation, then, meaning) in [
-            (Activation::Softmax, dropout(), Meaning::Probabilities),
-            (Activation::Sigmoid, dropout(), Meaning::Probabilities),
-            (Activation::Linear, dropout(), Meaning::Logits),
+            (Activation::Softmax, Layer::Identity, Meaning::Probabilities),
+            (Activation::Sigmoid, Layer::Identity, Meaning::Probabilities),
+            (Activation::Linear, Layer::Identity, Meaning::Logits),
             (Activation::Linear, softmax(), Meaning::Probabilities),
+            (
+                Activation::Softmax,
+                dense(Activation::Linear),
+                Meaning::Logits,
+            ),
+        ] {
+            let model = model(vec![(dense(activation), vec![0]), (then, vec![1])]);
+            assert_eq!(Meaning::of(&model), meaning, "{activation:?}");
+        }
+    }
+
+    #[test]
+    fn the_mean_of_two_branches_is_what_both_are() {
+        let merged = |second, op| {
+            model(vec![
+                (dense(Activation::Softmax), vec![0]),
+                (dense(second), vec![0]),
+                (Layer::Merge { op }, vec![1, 2]),
+            ])
+        };
+        for (second, op, meaning) in [
+            (
+                Activation::Softmax,
+                MergeOp::Average,
+                Meaning::Probabilities,
+            ),
+            (Activation::Linear, MergeOp::Average, Meaning::Logits),
+            (Activation::Softmax, MergeOp::Add, Meaning::Logits),
         ] {
             assert_eq!(
-                Meaning::of(&model(activation, then)),
+                Meaning::of(&merged(second, op)),
                 meaning,
-                "{activation:?}"
+                "{second:?} {op:?}"
             );
         }
     }

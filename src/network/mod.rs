@@ -1,23 +1,24 @@
-//! A description from [`crate::keras`] becomes a Burn module; a batch of inputs
-//! becomes a batch of outputs. Knows nothing of serving.
+//! A description from [`crate::keras`] becomes a network in Burn; a batch of
+//! inputs becomes a batch of outputs. Knows nothing of serving.
 //!
-//! Between layers a batch is one matrix `[batch, values]` with each example in
-//! the row-major order Keras uses (channels last unless the file says
-//! otherwise), whatever its rank. Shapes are known when the network is built,
-//! so each layer views that matrix as it needs, and Flatten and Reshape cost
-//! nothing.
+//! `plan` is the graph compiler: it turns the description into few operations
+//! over numbered values. `layers` has every operation in Burn's own operations,
+//! `fused` has hand-tuned kernels for the common ones, and `run` takes a batch
+//! through them. `convert` writes and reads the converted file.
+//!
+//! Between operations a batch is one matrix `[batch, values]` with each example
+//! in row-major order, channels last. Shapes are known when the network is
+//! built, so each operation views that matrix as it needs, and Flatten and
+//! Reshape cost nothing.
 
-mod activation;
-mod affine;
 mod backend;
-mod conv;
 mod convert;
-mod dense;
+mod fused;
+mod layers;
 mod meaning;
-mod pool;
-mod step;
-mod transpose;
-mod window;
+mod plan;
+mod run;
+mod variables;
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
@@ -25,9 +26,10 @@ use burn::tensor::TensorData;
 pub use backend::Backend;
 pub use convert::{from_safetensors, to_safetensors};
 pub use meaning::Meaning;
+pub use plan::{Plan, Step};
 
 use crate::keras;
-use step::Step;
+use run::Runner;
 
 /// Why a network could not be built or did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -35,16 +37,13 @@ pub enum Error {
     /// The description holds something this network cannot run.
     #[error("layer '{layer}' ({class}): {reason}")]
     Layer {
-        /// The layer's configured name.
+        /// The layer's name in the model.
         layer: String,
         /// Its Keras class.
         class: String,
         /// What about it cannot be run.
         reason: String,
     },
-    /// The description does not hold together.
-    #[error(transparent)]
-    Description(#[from] keras::Error),
     /// The converted file cannot be read or written.
     #[error("converted model: {0}")]
     Safetensors(String),
@@ -58,18 +57,35 @@ pub enum Error {
         /// Values an example has.
         expected: usize,
     },
-    /// Burn gave no answer.
+    /// There is no answer to this input, or Burn gave none.
     #[error("the forward pass failed: {0}")]
     Compute(String),
 }
 
-/// A Keras model as a Burn module, on one device.
-#[derive(Module, Debug)]
+/// What is done to a network before it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Fold and merge layers, as [`Network::plan`] then shows. Moves no answer by more than 1e-5.
+    pub optimize: bool,
+    /// Run what it can on fused kernels, the rest on Burn's own operations.
+    pub fuse: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            optimize: true,
+            fuse: true,
+        }
+    }
+}
+
+/// A Keras model, ready to run on one of Burn's backends.
+#[derive(Debug)]
 pub struct Network {
-    steps: Vec<Step>,
-    #[module(skip)]
+    runner: Runner,
+    plan: Plan,
     model: keras::Model,
-    #[module(skip)]
     device: Device,
 }
 
@@ -77,18 +93,38 @@ impl Network {
     /// Builds the network on `backend` and moves the weights out of `model`.
     ///
     /// # Errors
-    /// [`Error::Description`] if the description contradicts itself (it may
-    /// come from an untrusted file), [`Error::Layer`] for what cannot be run.
-    pub fn new(mut model: keras::Model, backend: Backend) -> Result<Self, Error> {
-        model.validate()?;
+    /// [`Error::Layer`] for what cannot be run.
+    pub fn new(model: keras::Model, backend: Backend) -> Result<Self, Error> {
+        Self::with_options(model, backend, Options::default())
+    }
+
+    /// Every layer as it stands, in Burn's own operations: what [`Network::new`] is checked against.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn plain(model: keras::Model, backend: Backend) -> Result<Self, Error> {
+        let options = Options {
+            optimize: false,
+            fuse: false,
+        };
+        Self::with_options(model, backend, options)
+    }
+
+    /// Builds the network as `options` say.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn with_options(
+        mut model: keras::Model,
+        backend: Backend,
+        options: Options,
+    ) -> Result<Self, Error> {
         let device = backend.device();
-        let mut steps = Vec::new();
-        for index in 0..model.nodes.len() {
-            let weights = std::mem::take(&mut model.nodes[index].weights);
-            steps.extend(Step::new(&model.nodes, index, weights, &device)?);
-        }
+        let (graph, notes) = plan::compile(&mut model, options.optimize)?;
+        let (runner, steps) = Runner::new(graph, options, &device)?;
         Ok(Self {
-            steps,
+            runner,
+            plan: Plan { notes, steps },
             model,
             device,
         })
@@ -97,6 +133,11 @@ impl Network {
     /// What the network was built from, without the weights.
     pub fn description(&self) -> &keras::Model {
         &self.model
+    }
+
+    /// What was made of the description, for people to read.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// Values in one example's input.
@@ -115,7 +156,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::InputSize`] if `inputs` has another length, [`Error::Compute`]
-    /// if the backend fails.
+    /// if the backend fails or an input has no answer.
     pub fn infer(&self, inputs: Vec<f32>, batch: usize) -> Result<Vec<f32>, Error> {
         let expected = self.input_len();
         if batch == 0 || inputs.len() / batch != expected || !inputs.len().is_multiple_of(batch) {
@@ -126,7 +167,7 @@ impl Network {
             });
         }
         let input = TensorData::new(inputs, [batch, expected]);
-        self.forward(Tensor::from_data(input, &self.device))
+        self.forward(Tensor::from_data(input, &self.device))?
             .try_into_data()
             .map_err(|error| Error::Compute(error.to_string()))?
             .try_into_vec()
@@ -134,9 +175,10 @@ impl Network {
     }
 
     /// `[batch, input_len()]` to `[batch, output_len()]`.
-    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        self.steps
-            .iter()
-            .fold(input, |values, step| step.forward(values))
+    ///
+    /// # Errors
+    /// [`Error::Compute`] if an input has no answer: an embedding without that row.
+    pub fn forward(&self, input: Tensor<2>) -> Result<Tensor<2>, Error> {
+        self.runner.forward(input)
     }
 }

@@ -74,8 +74,10 @@ pub enum Reason {
 
 /// What kind of file a network comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+pub enum Format {
+    /// One that Keras saved.
     Keras,
+    /// One that `kiln convert` made of it.
     Safetensors,
 }
 
@@ -109,20 +111,25 @@ impl Source {
     /// # Errors
     /// [`LoadError`], with the path or name in it.
     pub fn network(&self, backend: Backend) -> Result<Network, LoadError> {
-        self.read(backend)
-            .map(|(network, _)| network)
+        self.read()
+            .and_then(|(model, _)| Ok(Network::new(model, backend)?))
             .map_err(|reason| self.error(reason))
     }
 
-    fn read(&self, backend: Backend) -> Result<(Network, Format), Reason> {
-        let built_in = |bytes: &[u8]| {
-            let network = network::from_safetensors(bytes.to_vec(), backend)?;
-            Ok((network, Format::Safetensors))
-        };
+    /// Reads the model, and says what kind of file it came from.
+    ///
+    /// # Errors
+    /// [`LoadError`], with the path or name in it.
+    pub fn model(&self) -> Result<(keras::Model, Format), LoadError> {
+        self.read().map_err(|reason| self.error(reason))
+    }
+
+    fn read(&self) -> Result<(keras::Model, Format), Reason> {
+        let built_in = |bytes| Ok((network::from_safetensors(bytes)?, Format::Safetensors));
         match self {
             Self::BuiltInCnn => built_in(include_bytes!("../../weights/mnist.safetensors")),
             Self::BuiltInMlp => built_in(include_bytes!("../../weights/mnist-mlp.safetensors")),
-            Self::File(path) => from_file(path, backend),
+            Self::File(path) => from_file(path),
         }
     }
 
@@ -138,14 +145,13 @@ impl Source {
 }
 
 /// Content and not the name decides: in safetensors JSON comes after eight bytes of length.
-fn from_file(path: &Path, backend: Backend) -> Result<(Network, Format), Reason> {
+fn from_file(path: &Path) -> Result<(keras::Model, Format), Reason> {
     let bytes = keras::read_bytes(path)?;
-    if bytes.get(8) == Some(&b'{') {
-        let network = network::from_safetensors(bytes, backend)?;
-        return Ok((network, Format::Safetensors));
-    }
-    let network = Network::new(keras::read(&bytes)?, backend)?;
-    Ok((network, Format::Keras))
+    Ok(if bytes.get(8) == Some(&b'{') {
+        (network::from_safetensors(&bytes)?, Format::Safetensors)
+    } else {
+        (keras::read(&bytes)?, Format::Keras)
+    })
 }
 
 /// Loads `source`, runs it once so that the first request finds it warm, and
@@ -180,7 +186,8 @@ pub fn load(
 }
 
 fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result<Model, Reason> {
-    let (network, format) = source.read(options.backend)?;
+    let (model, format) = source.read()?;
+    let network = Network::new(model, options.backend)?;
     let outputs = network.infer(vec![0.0; network.input_len()], 1)?;
     if !outputs.iter().all(|value| value.is_finite()) {
         return Err(Reason::NotFinite);
@@ -204,7 +211,7 @@ fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result
             Format::Keras => "keras",
             Format::Safetensors => "safetensors",
         },
-        keras_version: &description.keras_version,
+        keras_version: description.keras_version(),
         parameters: description.parameters() as u64,
         classes: &classes,
     });

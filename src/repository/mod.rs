@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use labels::LabelsError;
-pub use load::{LoadError, Options, Reason, Source, load};
+pub use load::{Format, LoadError, Options, Reason, Source, load};
 pub use model::Model;
 pub use pixels::PixelRange;
 

@@ -39,16 +39,13 @@ impl PixelRange {
 /// Whether Rescaling comes before anything that computes.
 fn scales_itself(model: &keras::Model) -> bool {
     model
-        .nodes
+        .nodes()
         .iter()
         .map(|node| &node.layer)
         .find(|layer| {
             !matches!(
                 layer,
-                Layer::Input
-                    | Layer::Identity { .. }
-                    | Layer::Flatten { .. }
-                    | Layer::Reshape { .. }
+                Layer::Input | Layer::Identity | Layer::Permute { .. } | Layer::Reshape { .. }
             )
         })
         .is_some_and(|first| matches!(first, Layer::Rescaling { .. }))

@@ -1,0 +1,209 @@
+//! The weights of a legacy HDF5 model: for each layer a group with a list of names.
+//!
+//! `weight_names` are the paths of the datasets, relative to the layer's group, in the order of
+//! `layer.trainable_weights + layer.non_trainable_weights`
+//! (`keras.src.legacy.saving.legacy_h5_format.save_weights_to_hdf5_group`). A nested model is one
+//! group, so there what training does not change comes after everything that it does.
+
+use std::collections::HashSet;
+
+use super::{Loader, Variable};
+use crate::keras::Error;
+use crate::keras::config::{SavedLayer, SavedModel};
+use crate::keras::graph::Graph;
+use crate::keras::hdf5::{self, File, Members};
+
+/// Reads the variables into the nodes of a graph.
+pub fn load(file: &File, model: &SavedModel, graph: &mut Graph) -> Result<(), Error> {
+    let root = file.root()?;
+    let weights = root.get("model_weights").ok_or_else(|| {
+        Error::WeightsFile("it has no group model_weights; save the whole model".to_owned())
+    })?;
+    let mut groups = Paths {
+        file,
+        top: file.members(*weights)?,
+        open: Vec::new(),
+    };
+    let mut loader = Loader::new(file, graph);
+    for layer in &model.layers {
+        let place = format!("model_weights/{}", layer.options.layer);
+        let error = |reason: String| layer.weights_error(&place, reason);
+        let stored = match groups.find(layer.options.layer) {
+            Ok(Some(group)) => Stored::all(file, group),
+            Ok(None) => Ok(Vec::new()),
+            Err(e) => Err(e),
+        };
+        let stored = stored.map_err(|e| error(e.to_string()))?;
+        let own = Owned::of_layer(&loader, layer);
+        let order = order(own, &stored).map_err(error)?;
+        for (own, stored) in order.iter().zip(&stored) {
+            let address = stored.address;
+            let read = loader.read(own.layer, &own.variable, address);
+            read.map_err(error)?;
+        }
+    }
+    loader.finish()
+}
+
+/// A dataset and its name.
+struct Stored {
+    path: String,
+    address: u64,
+}
+
+impl Stored {
+    /// The datasets of a layer's group, in order.
+    fn all(file: &File, group: u64) -> Result<Vec<Self>, hdf5::Error> {
+        let names = file.texts(group, "weight_names")?;
+        let names = names.ok_or_else(|| hdf5::other("it has no weight_names"))?;
+        let mut paths = Paths {
+            file,
+            top: file.members(group)?,
+            open: Vec::new(),
+        };
+        let mut seen = HashSet::new();
+        let mut all = Vec::with_capacity(names.len());
+        for path in names {
+            let address = paths.find(&path)?;
+            let address = address.ok_or_else(|| {
+                hdf5::other(format!("the dataset {path:?} that it names is not there"))
+            })?;
+            if !seen.insert(address) {
+                return Err(hdf5::other(format!("the dataset {path:?} is named twice")));
+            }
+            all.push(Self { path, address });
+        }
+        Ok(all)
+    }
+
+    /// The name of the variable: the last part of the path, without what TensorFlow adds.
+    fn name(&self) -> &str {
+        let last = self.path.rsplit('/').next().unwrap_or_default();
+        let name = last.split(':').next().unwrap_or_default();
+        let number = name.rfind('_').map(|at| name.split_at(at));
+        match number {
+            Some((name, number)) if number[1..].parse::<u32>().is_ok() => name,
+            _ => name,
+        }
+    }
+}
+
+/// Finds objects by their paths below a group. The groups on the last path stay open, since
+/// neighbours are mostly in the same ones.
+struct Paths<'f> {
+    file: &'f File<'f>,
+    top: Members,
+    open: Vec<(String, Members)>,
+}
+
+impl Paths<'_> {
+    fn find(&mut self, path: &str) -> Result<Option<u64>, hdf5::Error> {
+        let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let last = parts.pop().unwrap_or_default();
+        let same = parts.iter().zip(&self.open);
+        let same = same.take_while(|(part, (open, _))| *part == open).count();
+        self.open.truncate(same);
+        for part in &parts[same..] {
+            let Some(&group) = self.deepest().get(*part) else {
+                return Ok(None);
+            };
+            let members = self.file.members(group)?;
+            self.open.push(((*part).to_owned(), members));
+        }
+        Ok(self.deepest().get(last).copied())
+    }
+
+    fn deepest(&self) -> &Members {
+        self.open.last().map_or(&self.top, |(_, members)| members)
+    }
+}
+
+/// A variable and the layer it belongs to.
+#[derive(Clone)]
+struct Owned<'a> {
+    layer: &'a SavedLayer<'a>,
+    variable: Variable,
+}
+
+impl<'a> Owned<'a> {
+    /// The variables of a layer, or of all layers of a model, in layer order.
+    fn of_layer(loader: &Loader, layer: &'a SavedLayer<'a>) -> Vec<Self> {
+        match &layer.model {
+            Some(model) => {
+                let layers = model.layers.iter();
+                layers
+                    .flat_map(|layer| Self::of_layer(loader, layer))
+                    .collect()
+            }
+            None => {
+                let variables = loader.graph.variables.get(&layer.id).into_iter().flatten();
+                let own = |variable: &Variable| Self {
+                    layer,
+                    variable: variable.clone(),
+                };
+                variables.map(own).collect()
+            }
+        }
+    }
+}
+
+/// The variables in the order of the datasets: what training changes first, or else as the layers
+/// come.
+fn order<'a>(own: Vec<Owned<'a>>, stored: &[Stored]) -> Result<Vec<Owned<'a>>, String> {
+    if own.is_empty() {
+        // What a layer that does nothing keeps for itself does not matter.
+        return Ok(own);
+    }
+    if own.len() != stored.len() {
+        let names: Vec<_> = own.iter().map(|own| own.variable.name).collect();
+        return Err(format!(
+            "found {}, expected {} {names:?}",
+            stored.len(),
+            own.len()
+        ));
+    }
+    let (mut sorted, rest): (Vec<_>, Vec<_>) =
+        own.iter().cloned().partition(|own| own.variable.trainable);
+    sorted.extend(rest);
+    match check_names(&sorted, stored) {
+        Ok(()) => Ok(sorted),
+        Err(reason) => check_names(&own, stored).map(|()| own).map_err(|_| reason),
+    }
+}
+
+/// Checks that every dataset bears the name of its variable, and not that of another layer.
+fn check_names(own: &[Owned], stored: &[Stored]) -> Result<(), String> {
+    let layers: HashSet<&str> = own.iter().map(|own| own.layer.options.layer).collect();
+    for (own, stored) in own.iter().zip(stored) {
+        let mut groups: Vec<&str> = stored.path.split('/').collect();
+        groups.pop();
+        let layer = own.layer.options.layer;
+        let named = layer.contains('/') || groups.contains(&layer);
+        let elsewhere = !named && groups.iter().any(|group| layers.contains(group));
+        if !own.variable.is_called(stored.name()) || elsewhere {
+            return Err(format!(
+                "{:?} stands where {} of layer '{layer}' is expected",
+                stored.path, own.variable.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_variable_is_what_is_left_without_tensorflows_additions() {
+        for (path, name) in [
+            ("dense/kernel:0", "kernel"),
+            ("a/b/moving_mean:0", "moving_mean"),
+            ("kernel_1:0", "kernel"),
+            ("recurrent_kernel", "recurrent_kernel"),
+        ] {
+            let path = path.to_owned();
+            assert_eq!(Stored { path, address: 0 }.name(), name);
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Puts a [`Program`] together, one operation after the other.
+
+use std::sync::Arc;
+
+use super::operation::{
+    Binary, Conv2d, DepthwiseConv2d, Node, Operation, Pool2d, Pooling, Shape, Window,
+};
+use super::simd::Isa;
+use super::{Activation, Program, plan};
+
+/// The result of an operation, named to be read by later ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value(pub(super) usize);
+
+/// No kernel does this: run it on the backend's own operations.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no fused kernel for {0}")]
+pub struct Refused(pub String);
+
+/// Collects operations; every method that adds one gives the value it makes.
+///
+/// All fail with [`Refused`] if no kernel covers the operation or the sizes do
+/// not fit together.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    nodes: Vec<Node>,
+}
+
+/// Offsets within an example are kept in 32 bits.
+const MAX_VALUES: usize = 1 << 28;
+
+impl Builder {
+    /// Begins with the program's one input.
+    ///
+    /// # Errors
+    /// [`Refused`] if it is empty or huge.
+    pub fn new(input: Shape) -> Result<(Self, Value), Refused> {
+        let mut builder = Self { nodes: Vec::new() };
+        let value = builder.push(Operation::Input, &[], input)?;
+        Ok((builder, value))
+    }
+
+    #[cfg(test)]
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, value: Value) -> Shape {
+        self.nodes[value.0].shape
+    }
+
+    /// Convolution, `keras.layers.Conv2D`. A pooling of 2 × 2 that is all that
+    /// reads it becomes part of it.
+    ///
+    /// # Errors
+    /// [`Refused`], see [`Builder`].
+    pub fn conv2d(&mut self, input: Value, conv: Conv2d) -> Result<Value, Refused> {
+        let Shape { channels, .. } = self.shape(input);
+        let filters = conv.bias.len();
+        let [rows, columns] = conv.window.size;
+        let groups = conv.groups.max(1);
+        if !channels.is_multiple_of(groups) || !filters.is_multiple_of(groups) {
+            return Err(refused(format!("{groups} groups of {channels} channels")));
+        }
+        expect(
+            "kernel",
+            conv.kernel.len(),
+            &[rows, columns, channels / groups, filters],
+        )?;
+        let shape = self.slide(input, &conv.window, filters)?;
+        let operation = if groups > 1 && groups == channels && groups == filters {
+            Operation::Depthwise(conv)
+        } else {
+            Operation::Conv(conv)
+        };
+        self.push(operation, &[input], shape)
+    }
+
+    /// Depthwise convolution, `keras.layers.DepthwiseConv2D`.
+    ///
+    /// # Errors
+    /// [`Refused`], see [`Builder`].
+    pub fn depthwise_conv2d(
+        &mut self,
+        input: Value,
+        conv: DepthwiseConv2d,
+    ) -> Result<Value, Refused> {
+        // [.., channels, multiplier] and [.., 1, filters] are the same in memory.
+        let conv = Conv2d {
+            window: conv.window,
+            groups: self.shape(input).channels,
+            kernel: conv.kernel,
+            bias: conv.bias,
+            activation: conv.activation,
+        };
+        self.conv2d(input, conv)
+    }
+
+    /// `activation(x · kernel + bias)` along the channels of every pixel; kernel `[channels, units]`.
+    pub fn dense(
+        &mut self,
+        input: Value,
+        kernel: Arc<Vec<f32>>,
+        bias: Arc<Vec<f32>>,
+        activation: Activation,
+    ) -> Result<Value, Refused> {
+        let window = Window {
+            size: [1, 1],
+            strides: [1, 1],
+            dilation: [1, 1],
+            padding: [(0, 0); 2],
+        };
+        let conv = Conv2d {
+            window,
+            groups: 1,
+            kernel,
+            bias,
+            activation,
+        };
+        self.conv2d(input, conv)
+    }
+
+    /// Max and average pooling.
+    pub fn pool2d(&mut self, input: Value, pool: Pool2d) -> Result<Value, Refused> {
+        let Window {
+            size,
+            dilation,
+            padding,
+            ..
+        } = pool.window;
+        let covers = |axis: usize| padding[axis].0 < size[axis] && padding[axis].1 < size[axis];
+        if dilation != [1, 1] || !covers(0) || !covers(1) {
+            return Err(refused("a pooling window that lies in the padding".into()));
+        }
+        let shape = self.slide(input, &pool.window, self.shape(input).channels)?;
+        self.push(Operation::Pool(pool), &[input], shape)
+    }
+
+    /// Pooling over all pixels: `1 × 1 × channels`.
+    pub fn global_pool(&mut self, input: Value, pooling: Pooling) -> Result<Value, Refused> {
+        let Shape { height, width, .. } = self.shape(input);
+        let window = Window {
+            size: [height, width],
+            strides: [1, 1],
+            dilation: [1, 1],
+            padding: [(0, 0); 2],
+        };
+        self.pool2d(input, Pool2d { pooling, window })
+    }
+
+    /// `activation(a + b)`; `b` may be one pixel that is added to all.
+    pub fn add(&mut self, a: Value, b: Value, activation: Activation) -> Result<Value, Refused> {
+        self.binary(a, b, Operation::Binary(Binary::Add, activation))
+    }
+
+    /// `activation(a * b)`; `b` may be one pixel that multiplies all.
+    pub fn multiply(
+        &mut self,
+        a: Value,
+        b: Value,
+        activation: Activation,
+    ) -> Result<Value, Refused> {
+        self.binary(a, b, Operation::Binary(Binary::Multiply, activation))
+    }
+
+    fn binary(&mut self, a: Value, b: Value, operation: Operation) -> Result<Value, Refused> {
+        let shape = self.shape(a);
+        if self.shape(b) != shape && self.shape(b) != Shape::vector(shape.channels) {
+            return Err(refused(format!("{shape:?} with {:?}", self.shape(b))));
+        }
+        self.push(operation, &[a, b], shape)
+    }
+
+    /// `activation(x * scale + offset)`, each one value or one a channel.
+    pub fn affine(
+        &mut self,
+        input: Value,
+        scale: Vec<f32>,
+        offset: Vec<f32>,
+        activation: Activation,
+    ) -> Result<Value, Refused> {
+        let shape = self.shape(input);
+        let spread = |values: Vec<f32>| match values[..] {
+            [value] => vec![value; shape.channels],
+            _ => values,
+        };
+        let (scale, offset) = (spread(scale), spread(offset));
+        expect("scale", scale.len(), &[shape.channels])?;
+        expect("offset", offset.len(), &[shape.channels])?;
+        let operation = Operation::Affine {
+            scale,
+            offset,
+            activation,
+        };
+        self.push(operation, &[input], shape)
+    }
+
+    /// The function alone.
+    pub fn activation(&mut self, input: Value, activation: Activation) -> Result<Value, Refused> {
+        self.push(
+            Operation::Activation(activation),
+            &[input],
+            self.shape(input),
+        )
+    }
+
+    /// Softmax along the channels of every pixel.
+    pub fn softmax(&mut self, input: Value) -> Result<Value, Refused> {
+        self.push(Operation::Softmax, &[input], self.shape(input))
+    }
+
+    /// Pictures of one size behind each other along the channels.
+    pub fn concat(&mut self, inputs: &[Value]) -> Result<Value, Refused> {
+        let shapes: Vec<_> = inputs.iter().map(|input| self.shape(*input)).collect();
+        let Some(first) = shapes.first() else {
+            return Err(refused("a concatenation of nothing".into()));
+        };
+        let size = |shape: &Shape| (shape.height, shape.width);
+        if shapes.iter().any(|shape| size(shape) != size(first)) {
+            return Err(refused(format!("a concatenation of {shapes:?}")));
+        }
+        let channels = shapes.iter().map(|shape| shape.channels).sum();
+        let shape = Shape { channels, ..*first };
+        self.push(Operation::Concat, inputs, shape)
+    }
+
+    /// Zeros around a picture: before and after the rows, before and after the columns.
+    pub fn zero_pad(
+        &mut self,
+        input: Value,
+        padding: [(usize, usize); 2],
+    ) -> Result<Value, Refused> {
+        let shape = self.shape(input);
+        let larger = |size: usize, (before, after): (usize, usize)| {
+            before.checked_add(after)?.checked_add(size)
+        };
+        let (Some(height), Some(width)) = (
+            larger(shape.height, padding[0]),
+            larger(shape.width, padding[1]),
+        ) else {
+            return Err(refused(format!("a padding of {padding:?}")));
+        };
+        let shape = Shape {
+            height,
+            width,
+            ..shape
+        };
+        self.push(Operation::Pad(padding), &[input], shape)
+    }
+
+    /// The same values in the same order under another shape, as Flatten and
+    /// Reshape do; costs nothing.
+    pub fn reshape(&mut self, input: Value, shape: Shape) -> Result<Value, Refused> {
+        if shape.values() != self.shape(input).values() {
+            return Err(refused(format!("{:?} as {shape:?}", self.shape(input))));
+        }
+        self.push(Operation::Reshape, &[input], shape)
+    }
+
+    /// Packs the weights and plans the workspace; `output` is what the program gives.
+    pub fn build(self, output: Value) -> Result<Program, Refused> {
+        self.build_for(output, Isa::all()[0])
+    }
+
+    /// For one instruction set.
+    pub(super) fn build_for(self, output: Value, isa: Isa) -> Result<Program, Refused> {
+        plan::plan(self.nodes, output.0, isa)
+    }
+
+    /// The shape that a window makes of `input`.
+    fn slide(&self, input: Value, window: &Window, channels: usize) -> Result<Shape, Refused> {
+        let shape = self.shape(input);
+        let steps = |axis: usize, size: usize| {
+            let (before, after) = window.padding[axis];
+            let padded = size.checked_add(before)?.checked_add(after)?;
+            let reach = window.size[axis]
+                .checked_sub(1)?
+                .checked_mul(window.dilation[axis])?
+                .checked_add(1)?;
+            padded
+                .checked_sub(reach)?
+                .checked_div(window.strides[axis])?
+                .checked_add(1)
+        };
+        match (steps(0, shape.height), steps(1, shape.width)) {
+            (Some(height), Some(width)) => Ok(Shape {
+                height,
+                width,
+                channels,
+            }),
+            _ => Err(refused(format!("{window:?} on {shape:?}"))),
+        }
+    }
+
+    fn push(
+        &mut self,
+        operation: Operation,
+        inputs: &[Value],
+        shape: Shape,
+    ) -> Result<Value, Refused> {
+        let values = shape
+            .height
+            .checked_mul(shape.width)
+            .and_then(|pixels| pixels.checked_mul(shape.channels));
+        if !values.is_some_and(|values| (1..=MAX_VALUES).contains(&values)) {
+            return Err(refused(format!("a picture of {shape:?}")));
+        }
+        self.nodes.push(Node {
+            operation,
+            inputs: inputs.iter().map(|input| input.0).collect(),
+            shape,
+        });
+        Ok(Value(self.nodes.len() - 1))
+    }
+}
+
+fn refused(what: String) -> Refused {
+    Refused(what)
+}
+
+/// Checks the length of a weight.
+fn expect(what: &str, found: usize, shape: &[usize]) -> Result<(), Refused> {
+    let expected = shape
+        .iter()
+        .try_fold(1_usize, |product, size| product.checked_mul(*size));
+    if expected == Some(found) && found > 0 {
+        Ok(())
+    } else {
+        Err(refused(format!("{found} values as a {what} of {shape:?}")))
+    }
+}

@@ -1,0 +1,107 @@
+//! Operations that read each value once: sums and products of two pictures,
+//! scale and offset, softmax.
+
+use pulp::{Simd, WithSimd};
+
+use super::math;
+use super::operation::Binary;
+use super::simd::{self, Isa};
+
+/// `to = a + b` or `a * b`; `b` begins anew whenever it ends.
+pub(super) fn binary(isa: Isa, binary: Binary, a: &[f32], b: &[f32], to: &mut [f32]) {
+    for (a, to) in a.chunks(b.len()).zip(to.chunks_mut(b.len())) {
+        isa.run(BinaryOp { binary, a, b, to });
+    }
+}
+
+struct BinaryOp<'a> {
+    binary: Binary,
+    a: &'a [f32],
+    b: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl WithSimd for BinaryOp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = S::F32_LANES;
+        let values = self.a.chunks(lanes).zip(self.b.chunks(lanes));
+        for (to, (a, b)) in self.to.chunks_mut(lanes).zip(values) {
+            let (a, b) = (simd::load(simd, a), simd::load(simd, b));
+            let result = match self.binary {
+                Binary::Add => simd.add_f32s(a, b),
+                Binary::Multiply => simd.mul_f32s(a, b),
+            };
+            simd::store(simd, to, result);
+        }
+    }
+}
+
+/// `to = from * scale + offset`, both as long as a row.
+pub(super) fn affine(isa: Isa, (scale, offset): (&[f32], &[f32]), from: &[f32], to: &mut [f32]) {
+    let rows = from.chunks(scale.len()).zip(to.chunks_mut(scale.len()));
+    for (from, to) in rows {
+        isa.run(Affine {
+            scale,
+            offset,
+            from,
+            to,
+        });
+    }
+}
+
+struct Affine<'a> {
+    scale: &'a [f32],
+    offset: &'a [f32],
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl WithSimd for Affine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = S::F32_LANES;
+        let factors = self.scale.chunks(lanes).zip(self.offset.chunks(lanes));
+        let values = self.from.chunks(lanes).zip(factors);
+        for (to, (from, (scale, offset))) in self.to.chunks_mut(lanes).zip(values) {
+            let (scale, offset) = (simd::load(simd, scale), simd::load(simd, offset));
+            let product = simd.mul_f32s(simd::load(simd, from), scale);
+            simd::store(simd, to, simd.add_f32s(product, offset));
+        }
+    }
+}
+
+/// Softmax of each `channels` values, in place.
+pub(super) fn softmax(isa: Isa, channels: usize, values: &mut [f32]) {
+    isa.run(Softmax { channels, values });
+}
+
+struct Softmax<'a> {
+    channels: usize,
+    values: &'a mut [f32],
+}
+
+impl WithSimd for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for pixel in self.values.chunks_exact_mut(self.channels) {
+            let max = pixel.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let max = simd.splat_f32s(max);
+            for values in pixel.chunks_mut(S::F32_LANES) {
+                let below = simd.sub_f32s(simd::load(simd, values), max);
+                simd::store(simd, values, math::exp(simd, below));
+            }
+            let sum: f32 = pixel.iter().sum();
+            let scale = 1.0 / sum;
+            for value in pixel {
+                *value *= scale;
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Where the values of a picture lie in memory.
+
+use std::ops::Range;
+
+use super::operation::Shape;
+
+/// A picture of one example, maybe with a border of zeros around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub shape: Shape,
+    /// Pixels of border: before and after the rows, before and after the columns.
+    pub border: [(usize, usize); 2],
+}
+
+impl Layout {
+    /// Without a border.
+    pub fn dense(shape: Shape) -> Self {
+        Self {
+            shape,
+            border: [(0, 0); 2],
+        }
+    }
+
+    pub fn is_dense(&self) -> bool {
+        self.border == [(0, 0); 2]
+    }
+
+    /// From one row to the next.
+    pub fn pitch(&self) -> usize {
+        let (left, right) = self.border[1];
+        (left + self.shape.width + right) * self.shape.channels
+    }
+
+    /// Values of an example, border included.
+    pub fn len(&self) -> usize {
+        let (top, bottom) = self.border[0];
+        (top + self.shape.height + bottom) * self.pitch()
+    }
+
+    /// Where a pixel begins. Coordinates count from the corner of the border.
+    pub fn at(&self, y: usize, x: usize) -> usize {
+        y * self.pitch() + x * self.shape.channels
+    }
+
+    /// Where a pixel begins. Coordinates count from the corner of the picture.
+    pub fn pixel(&self, y: usize, x: usize) -> usize {
+        self.at(y + self.border[0].0, x + self.border[1].0)
+    }
+
+    /// The pieces without border: one if there is none, else one a row.
+    pub fn rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let layout = *self;
+        let row = layout.shape.width * layout.shape.channels;
+        let (count, len) = if layout.is_dense() {
+            (1, row * layout.shape.height)
+        } else {
+            (layout.shape.height, row)
+        };
+        (0..count).map(move |y| {
+            let begin = layout.pixel(y, 0);
+            begin..begin + len
+        })
+    }
+
+    /// Fills the border with zeros.
+    pub fn clear_border(&self, picture: &mut [f32]) {
+        let mut done = 0;
+        if !self.is_dense() {
+            for row in self.rows() {
+                picture[done..row.start].fill(0.0);
+                done = row.end;
+            }
+            picture[done..self.len()].fill(0.0);
+        }
+    }
+}

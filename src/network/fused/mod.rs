@@ -1,0 +1,46 @@
+//! Hand-tuned CPU kernels for float32 inference, and a [`Program`] that runs a
+//! graph of them as one custom Burn operation.
+//!
+//! A program is put together once, by a [`Builder`]; building packs the weights
+//! for the instruction set of the machine and plans where every value lies in
+//! one small workspace a thread. Running it takes a batch through all its
+//! operations a few examples at a time, so that what lies between two
+//! operations stays in the cache.
+//!
+//! Everything is channels last: a value is a picture `[height, width, channels]`
+//! for each example, a vector is a picture of one pixel.
+
+// The kernels index arrays of sums by constants, in plain loops that unroll: it
+// is what keeps the sums in registers. Iterators and closures over them do not.
+#![allow(clippy::needless_range_loop, clippy::manual_memcpy)]
+
+mod activation;
+mod builder;
+mod depthwise;
+mod elementwise;
+mod extension;
+mod geometry;
+mod layout;
+mod math;
+mod multiply;
+mod operation;
+mod pack;
+mod place;
+mod plan;
+mod pool;
+mod program;
+#[cfg(test)]
+mod reference;
+mod rows;
+mod simd;
+#[cfg(test)]
+mod tests;
+mod thin;
+mod vector;
+mod winograd;
+
+pub use activation::Activation;
+pub use builder::{Builder, Refused, Value};
+pub use extension::forward;
+pub use operation::{Conv2d, DepthwiseConv2d, Pool2d, Pooling, Shape, Window};
+pub use program::Program;

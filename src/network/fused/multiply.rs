@@ -1,0 +1,277 @@
+//! Rows of a picture times a packed matrix: convolutions and dense layers.
+//!
+//! Channels last, a pixel of a convolution's result is a product of `K` values
+//! of its input with a matrix `[K, filters]`, and these values lie in a few
+//! runs of neighbours (one for each row of the kernel). So nothing is copied
+//! into an im2col matrix: a tile of pixels × filters is kept in registers
+//! while the kernel walks along the runs, loads `N` vectors of weights once
+//! for all `M` pixels, and multiplies them by one broadcast value of each.
+//! The bias is where the sums begin; clamping and 2 × 2 pooling happen in the
+//! registers before anything is stored.
+//!
+//! `M` × `N` is 8 × 3 where there are 32 registers and 4 × 2 where there are 16: as many independent sums as hide the latency of a multiply-add, and few
+//! enough loads that the multipliers are the bottleneck. Pixels of all examples
+//! of a block follow each other, so that only the block's last tile is not full;
+//! it repeats its last pixel.
+
+use pulp::{Simd, WithSimd};
+
+use super::pack::{Packed, Panel};
+use super::simd::{self, fma};
+
+/// Which values of the input make a pixel of the result.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// Where each pixel's window begins in an example.
+    pub pixels: Vec<u32>,
+    /// Where each run begins in a window.
+    pub taps: Vec<u32>,
+    /// Values in a run.
+    pub run: usize,
+    /// Where each stored pixel goes in an example's result.
+    pub stored: Vec<u32>,
+    /// How many pixels make a stored one.
+    pub pool: Pool,
+}
+
+impl Walk {
+    /// Whether an example is one product of a row with the matrix.
+    pub fn is_vector(&self) -> bool {
+        self.pixels == [0] && self.taps == [0]
+    }
+}
+
+/// What happens to pixels that are computed one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pool {
+    None,
+    /// The largest of four is stored.
+    Max4,
+    /// The mean of four is stored.
+    Mean4,
+}
+
+impl Pool {
+    /// What is stored of two rows of two pixels.
+    #[inline(always)]
+    pub fn four<S: Simd>(self, simd: S, [[a, b], [c, d]]: [[S::f32s; 2]; 2]) -> S::f32s {
+        if self == Self::Max4 {
+            simd.max_f32s(simd.max_f32s(a, b), simd.max_f32s(c, d))
+        } else {
+            let sum = simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d));
+            simd.mul_f32s(sum, simd.splat_f32s(0.25))
+        }
+    }
+}
+
+/// One pass over a block of examples.
+pub(super) struct Multiply<'a> {
+    pub packed: &'a Packed,
+    pub walk: &'a Walk,
+    pub examples: usize,
+    pub input: &'a [f32],
+    /// From one example to the next.
+    pub input_step: usize,
+    pub output: &'a mut [f32],
+    pub output_step: usize,
+}
+
+impl Multiply<'_> {
+    pub fn run(mut self) {
+        let packed = self.packed;
+        for panel in &packed.panels {
+            panel.isa.run(PanelOp {
+                all: &mut self,
+                panel,
+            });
+        }
+    }
+}
+
+/// The filters of one panel.
+struct PanelOp<'a, 'b> {
+    all: &'a mut Multiply<'b>,
+    panel: &'a Panel,
+}
+
+impl WithSimd for PanelOp<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match (self.panel.vectors, S::REGISTER_COUNT >= 32) {
+            (1, _) => self.tiles::<S, 8, 1>(simd),
+            (2, true) => self.tiles::<S, 8, 2>(simd),
+            (_, true) => self.tiles::<S, 8, 3>(simd),
+            (_, false) => self.tiles::<S, 4, 2>(simd),
+        }
+    }
+}
+
+impl PanelOp<'_, '_> {
+    #[inline(always)]
+    fn tiles<S: Simd, const M: usize, const N: usize>(self, simd: S) {
+        let Self { all, panel } = self;
+        let (walk, packed) = (all.walk, all.packed);
+        let values = &packed.values.as_slice()[panel.begin..];
+        let (vectors, _) = S::as_simd_f32s(values);
+        let (bias, weights) = vectors.split_first_chunk::<N>().expect("bias");
+        let weights = weights.as_chunks::<N>().0;
+        let low = simd.splat_f32s(packed.bounds.0);
+        let high = simd.splat_f32s(packed.bounds.1);
+        let mut tile = [[low; N]; M];
+        let mut from = Cursor::new(&walk.pixels, all.input_step);
+        let mut to = Cursor::new(&walk.stored, all.output_step);
+        let mut left = walk.pixels.len() * all.examples;
+        // The usual case goes from the registers to where it belongs.
+        let whole = walk.pool == Pool::None && panel.filters == N * S::F32_LANES;
+        while left > 0 {
+            let mut at = [0; M];
+            let count = M.min(left);
+            left -= count;
+            for m in 0..M {
+                // What is missing in the last tile repeats its last pixel.
+                at[m] = if m < count {
+                    from.next() + panel.channel
+                } else {
+                    at[count - 1]
+                };
+            }
+            let reads = (&walk.taps[..], walk.run);
+            if M == 8 && count <= 4 {
+                let at = [at[0], at[1], at[2], at[3]];
+                let sums = sums::<S, 4, N>(simd, (all.input, &at), reads, weights, bias);
+                clamp::<S, 4, M, N>(simd, (low, high), &sums, &mut tile);
+            } else {
+                let sums = sums::<S, M, N>(simd, (all.input, &at), reads, weights, bias);
+                if whole && count == M {
+                    for m in 0..M {
+                        let begin = to.next() + panel.first;
+                        let to = &mut all.output[begin..][..N * S::F32_LANES];
+                        let (to, _) = S::as_mut_simd_f32s(to);
+                        for n in 0..N {
+                            to[n] = simd.min_f32s(high, simd.max_f32s(low, sums[m][n]));
+                        }
+                    }
+                    continue;
+                }
+                clamp::<S, M, M, N>(simd, (low, high), &sums, &mut tile);
+            }
+            let count = pool(simd, &mut tile, walk.pool, count);
+            for row in &tile[..count] {
+                let begin = to.next() + panel.first;
+                let to = &mut all.output[begin..][..panel.filters];
+                for (to, sum) in to.chunks_mut(S::F32_LANES).zip(row) {
+                    simd::store(simd, to, *sum);
+                }
+            }
+        }
+    }
+}
+
+/// Goes through the pixels of all examples.
+struct Cursor<'a> {
+    pixels: &'a [u32],
+    pixel: usize,
+    /// From one example to the next.
+    step: usize,
+    example: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(pixels: &'a [u32], step: usize) -> Self {
+        Self {
+            pixels,
+            pixel: 0,
+            step,
+            example: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> usize {
+        let at = self.example + self.pixels[self.pixel] as usize;
+        self.pixel += 1;
+        if self.pixel == self.pixels.len() {
+            self.pixel = 0;
+            self.example += self.step;
+        }
+        at
+    }
+}
+
+/// Copies the sums, clamped. Into another array, so that nothing but constants
+/// index the sums: else they would not stay in registers.
+#[inline(always)]
+fn clamp<S: Simd, const FEW: usize, const M: usize, const N: usize>(
+    simd: S,
+    (low, high): (S::f32s, S::f32s),
+    sums: &[[S::f32s; N]; FEW],
+    tile: &mut [[S::f32s; N]; M],
+) {
+    for m in 0..FEW {
+        for n in 0..N {
+            tile[m][n] = simd.min_f32s(high, simd.max_f32s(low, sums[m][n]));
+        }
+    }
+}
+
+/// The products of one tile: each of `M` windows begins at its `at` and is made
+/// of a run of values behind each tap.
+#[inline(always)]
+pub(super) fn sums<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    (input, at): (&[f32], &[usize; M]),
+    (taps, run): (&[u32], usize),
+    weights: &[[S::f32s; N]],
+    bias: &[S::f32s; N],
+) -> [[S::f32s; N]; M] {
+    let mut sums = [*bias; M];
+    let mut weights = weights;
+    for &tap in taps {
+        let rows: [&[f32]; M] = std::array::from_fn(|m| &input[at[m] + tap as usize..][..run]);
+        let (these, rest) = weights.split_at(run);
+        weights = rest;
+        let fours: [&[[f32; 4]]; M] = std::array::from_fn(|m| &rows[m].as_chunks().0[..run / 4]);
+        let (weight_fours, weight_rest) = these.as_chunks::<4>();
+        for (k, weights) in weight_fours.iter().enumerate() {
+            for u in 0..4 {
+                for m in 0..M {
+                    let value = simd.splat_f32s(fours[m][k][u]);
+                    for n in 0..N {
+                        sums[m][n] = fma(simd, value, weights[u][n], sums[m][n]);
+                    }
+                }
+            }
+        }
+        for (k, weights) in (run / 4 * 4..run).zip(weight_rest) {
+            for m in 0..M {
+                let value = simd.splat_f32s(rows[m][k]);
+                for n in 0..N {
+                    sums[m][n] = fma(simd, value, weights[n], sums[m][n]);
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// Reduces neighbours in place; how many rows are left.
+#[inline(always)]
+fn pool<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    rows: &mut [[S::f32s; N]; M],
+    pool: Pool,
+    count: usize,
+) -> usize {
+    if pool == Pool::None {
+        return count;
+    }
+    for group in 0..M / 4 {
+        for n in 0..N {
+            let [a, b, c, d] = std::array::from_fn(|i| rows[group * 4 + i][n]);
+            rows[group][n] = pool.four(simd, [[a, b], [c, d]]);
+        }
+    }
+    count / 4
+}

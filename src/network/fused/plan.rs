@@ -1,0 +1,372 @@
+//! From operations to steps: fusing, borders, and a workspace in which a value
+//! takes the place of those that nobody reads any more.
+
+use std::collections::HashMap;
+
+use super::depthwise::Depthwise;
+use super::geometry::{quads, taps, tiles, walk, widest};
+use super::layout::Layout;
+use super::multiply::Pool as PoolFour;
+use super::operation::{Conv2d, Node, Operation, Pooling, Window};
+use super::pack::{Matrix, Packed};
+use super::place::place;
+use super::pool::Pool;
+use super::program::{Kernel, Place, Program, Step};
+use super::simd::{Isa, LINE_VALUES};
+use super::winograd::Winograd;
+use super::{Activation, Refused};
+
+/// Makes a program of `nodes` that gives what node `output` makes.
+pub(super) fn plan(nodes: Vec<Node>, output: usize, isa: Isa) -> Result<Program, Refused> {
+    let mut planner = Planner::new(&nodes, output, isa);
+    for index in 0..nodes.len() {
+        if planner.live[index] && !planner.fused[index] {
+            planner.emit(index)?;
+        }
+    }
+    let Planner {
+        mut steps, buffers, ..
+    } = planner;
+    let workspace = place(&mut steps, &buffers);
+    Ok(Program {
+        isa,
+        steps,
+        input: nodes[0].shape.values(),
+        output: nodes[output].shape.values(),
+        workspace,
+    })
+}
+
+struct Planner<'a> {
+    nodes: &'a [Node],
+    isa: Isa,
+    /// Whether the output depends on a node.
+    live: Vec<bool>,
+    /// How many live nodes read a node.
+    readers: Vec<usize>,
+    /// Convolutions that are computed by the pooling that reads them.
+    fused: Vec<bool>,
+    /// Of what each node makes.
+    layouts: Vec<Layout>,
+    /// Where it lies; in the workspace as the number of a buffer for now.
+    places: HashMap<usize, Place>,
+    /// Length of each buffer.
+    buffers: Vec<usize>,
+    steps: Vec<Step>,
+    output: usize,
+}
+
+impl<'a> Planner<'a> {
+    fn new(nodes: &'a [Node], output: usize, isa: Isa) -> Self {
+        let mut live = vec![false; nodes.len()];
+        let mut readers = vec![0; nodes.len()];
+        live[output] = true;
+        for index in (0..nodes.len()).rev() {
+            if live[index] {
+                for &input in &nodes[index].inputs {
+                    live[input] = true;
+                    readers[input] += 1;
+                }
+            }
+        }
+        let mut planner = Self {
+            nodes,
+            isa,
+            live,
+            readers,
+            fused: vec![false; nodes.len()],
+            layouts: nodes.iter().map(|node| Layout::dense(node.shape)).collect(),
+            places: HashMap::from([(0, Place::Input)]),
+            buffers: Vec::new(),
+            steps: Vec::new(),
+            output: 0,
+        };
+        planner.output = planner.root(output);
+        for index in 0..nodes.len() {
+            if let Some(conv) = planner.fusible(index) {
+                planner.fused[conv] = true;
+            }
+        }
+        for index in 0..nodes.len() {
+            planner.widen_input(index);
+        }
+        planner
+    }
+
+    /// The node whose memory a node's value is: reshaping makes no memory.
+    fn root(&self, mut index: usize) -> usize {
+        while let Operation::Reshape = self.nodes[index].operation {
+            index = self.nodes[index].inputs[0];
+        }
+        index
+    }
+
+    /// The convolution that the pooling `index` can be computed with.
+    fn fusible(&self, index: usize) -> Option<usize> {
+        let Operation::Pool(pool) = &self.nodes[index].operation else {
+            return None;
+        };
+        let window = Window {
+            size: [2, 2],
+            strides: [2, 2],
+            dilation: [1, 1],
+            padding: [(0, 0); 2],
+        };
+        let input = self.nodes[index].inputs[0];
+        let Operation::Conv(conv) = &self.nodes[input].operation else {
+            return None;
+        };
+        let commutes = match pool.pooling {
+            Pooling::Max => conv.activation.rises(),
+            Pooling::Average => conv.activation.bounds().is_some(),
+        };
+        let alone = self.live[index] && self.readers[input] == 1;
+        (pool.window == window && commutes && alone).then_some(input)
+    }
+
+    /// Gives what `index` reads the border that it reads past the edges, if
+    /// that value may have one.
+    fn widen_input(&mut self, index: usize) {
+        let Some(window) = self.window(index).filter(|_| self.live[index]) else {
+            return;
+        };
+        let input = self.nodes[index].inputs[0];
+        let aliased =
+            |node: &Node| matches!(node.operation, Operation::Reshape) && node.inputs[0] == input;
+        let fixed = matches!(
+            self.nodes[input].operation,
+            Operation::Input | Operation::Reshape | Operation::Pad(_)
+        );
+        if !fixed && input != self.output && !self.nodes.iter().any(aliased) {
+            self.layouts[input].border = widest(self.layouts[input].border, window.padding);
+        }
+    }
+
+    /// The window of an operation that needs zeros around its input.
+    fn window(&self, index: usize) -> Option<Window> {
+        match &self.nodes[index].operation {
+            Operation::Conv(conv) => Some(conv.window),
+            Operation::Depthwise(conv) => Some(conv.window),
+            _ => None,
+        }
+    }
+
+    fn emit(&mut self, index: usize) -> Result<(), Refused> {
+        let node = &self.nodes[index];
+        match &node.operation {
+            Operation::Input => {
+                if self.output == 0 {
+                    let input = self.layouts[0];
+                    self.push(index, &[0], Kernel::Copy { input, channel: 0 });
+                    self.steps[0].output = Place::Output;
+                }
+            }
+            Operation::Reshape => {
+                let input = node.inputs[0];
+                if let Some(place) = self.places.get(&input) {
+                    self.places.insert(index, *place);
+                }
+            }
+            Operation::Conv(conv) => self.conv(index, index, conv, PoolFour::None)?,
+            Operation::Pool(pool) => {
+                if let Some(input) = self.fusible(index) {
+                    if let Operation::Conv(conv) = &self.nodes[input].operation {
+                        let four = match pool.pooling {
+                            Pooling::Max => PoolFour::Max4,
+                            Pooling::Average => PoolFour::Mean4,
+                        };
+                        self.conv(index, input, conv, four)?;
+                    }
+                } else {
+                    let kernel = Pool {
+                        isa: self.isa,
+                        pooling: pool.pooling,
+                        window: pool.window,
+                        input: self.layouts[node.inputs[0]],
+                        output: self.layouts[index],
+                    };
+                    self.push(index, &node.inputs, Kernel::Pool(kernel));
+                }
+            }
+            Operation::Depthwise(conv) => {
+                let (input, layout) = self.bordered(node.inputs[0], &conv.window)?;
+                let kernel = Depthwise {
+                    isa: self.isa,
+                    bias: conv.bias.to_vec(),
+                    kernel: conv.kernel.to_vec(),
+                    window: conv.window,
+                    input: layout,
+                    output: self.layouts[index],
+                    bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
+                    taps: taps(&layout, &conv.window),
+                };
+                self.push(index, &[], Kernel::Depthwise(kernel));
+                self.last().inputs.push(input);
+                self.last().after = after(conv.activation);
+            }
+            Operation::Binary(binary, activation) => {
+                let layouts = [0, 1].map(|input| self.layouts[node.inputs[input]]);
+                let kernel = Kernel::Binary {
+                    binary: *binary,
+                    layouts,
+                };
+                self.push(index, &node.inputs, kernel);
+                self.last().after = *activation;
+            }
+            Operation::Affine {
+                scale,
+                offset,
+                activation,
+            } => {
+                let kernel = Kernel::Affine {
+                    scale: scale.repeat(node.shape.width),
+                    offset: offset.repeat(node.shape.width),
+                    input: self.layouts[node.inputs[0]],
+                };
+                self.push(index, &node.inputs, kernel);
+                self.last().after = *activation;
+            }
+            Operation::Activation(activation) => {
+                let input = self.layouts[node.inputs[0]];
+                self.push(index, &node.inputs, Kernel::Copy { input, channel: 0 });
+                self.last().after = *activation;
+            }
+            Operation::Softmax => {
+                let input = self.layouts[node.inputs[0]];
+                self.push(index, &node.inputs, Kernel::Softmax { input });
+            }
+            Operation::Concat => {
+                let mut channel = 0;
+                for &input in &node.inputs {
+                    let layout = self.layouts[input];
+                    let kernel = Kernel::Copy {
+                        input: layout,
+                        channel,
+                    };
+                    self.push(index, &[input], kernel);
+                    channel += layout.shape.channels;
+                }
+            }
+            Operation::Pad(padding) => {
+                let input = self.layouts[node.inputs[0]];
+                self.push(index, &node.inputs, Kernel::Copy { input, channel: 0 });
+                self.last().layout = Layout {
+                    shape: input.shape,
+                    border: *padding,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// A convolution whose result, pooled or not, is node `index`.
+    fn conv(
+        &mut self,
+        index: usize,
+        conv_index: usize,
+        conv: &Conv2d,
+        pool: PoolFour,
+    ) -> Result<(), Refused> {
+        let (input, layout) = self.bordered(self.nodes[conv_index].inputs[0], &conv.window)?;
+        let matrix = Matrix {
+            values: &conv.kernel,
+            bias: &conv.bias,
+            channels: layout.shape.channels / conv.groups.max(1),
+            groups: conv.groups.max(1),
+            bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
+        };
+        let output = &self.layouts[index];
+        if let Some(tiles) = tiles(&layout, (output, self.nodes[conv_index].shape), conv, pool) {
+            let kernel = Winograd::new(&matrix, tiles, self.isa);
+            self.push(index, &[], Kernel::Winograd(kernel));
+            self.last().inputs.push(input);
+            self.last().after = after(conv.activation);
+            return Ok(());
+        }
+        let walk = walk(&layout, output, conv, pool)?;
+        let kernel = match quads(&layout, output, conv, &walk) {
+            Some(quads) => Kernel::Thin {
+                packed: Packed::new(&matrix, self.isa, self.isa.widest() - 1),
+                quads,
+            },
+            None => Kernel::Multiply {
+                packed: Packed::new(&matrix, self.isa, self.isa.widest()),
+                walk,
+            },
+        };
+        self.push(index, &[], kernel);
+        self.last().inputs.push(input);
+        self.last().after = after(conv.activation);
+        Ok(())
+    }
+
+    /// Where node `index` can be read with the window's padding around it; a
+    /// copy if it has no such border itself.
+    fn bordered(&mut self, index: usize, window: &Window) -> Result<(Place, Layout), Refused> {
+        let layout = self.layouts[index];
+        let wide = widest(layout.border, window.padding);
+        if wide == layout.border {
+            return Ok((self.places[&index], layout));
+        }
+        let bordered = Layout {
+            border: wide,
+            ..layout
+        };
+        let place = self.buffer(bordered.len());
+        self.steps.push(Step {
+            kernel: Kernel::Copy {
+                input: layout,
+                channel: 0,
+            },
+            inputs: vec![self.places[&index]],
+            output: place,
+            layout: bordered,
+            after: Activation::LINEAR,
+        });
+        Ok((place, bordered))
+    }
+
+    fn push(&mut self, index: usize, inputs: &[usize], kernel: Kernel) {
+        let output = match self.places.get(&index) {
+            Some(Place::Input) | None if index == self.output => Place::Output,
+            Some(place) => *place,
+            None => self.buffer(self.layouts[index].len()),
+        };
+        let inputs = inputs.iter().map(|input| self.places[input]).collect();
+        if index != 0 {
+            self.places.insert(index, output);
+        }
+        self.steps.push(Step {
+            kernel,
+            inputs,
+            output,
+            layout: self.layouts[index],
+            after: Activation::LINEAR,
+        });
+    }
+
+    fn last(&mut self) -> &mut Step {
+        self.steps.last_mut().expect("a step was pushed")
+    }
+
+    /// A new buffer; `begin` is its number until it gets its place.
+    fn buffer(&mut self, len: usize) -> Place {
+        // So that every example of every buffer begins at a cache line.
+        let len = len.next_multiple_of(LINE_VALUES);
+        self.buffers.push(len);
+        Place::Workspace {
+            begin: self.buffers.len() - 1,
+            len,
+        }
+    }
+}
+
+const NO_BOUNDS: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
+
+/// What remains to be done by a pass of its own.
+fn after(activation: Activation) -> Activation {
+    match activation.bounds() {
+        Some(_) => Activation::LINEAR,
+        None => activation,
+    }
+}

@@ -1,0 +1,317 @@
+//! A built program: packed weights, and the order in which kernels run.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::activation::Activation;
+use super::depthwise::Depthwise;
+use super::elementwise;
+use super::layout::Layout;
+use super::multiply::{Multiply, Walk};
+use super::operation::Binary;
+use super::pack::Packed;
+use super::pool::Pool;
+use super::rows::{self, Rows};
+use super::simd::{Aligned, Isa};
+use super::thin::{self, Quads};
+use super::vector;
+use super::winograd::Winograd;
+
+/// Runs on any number of threads at once; each has a workspace of its own.
+#[derive(Debug)]
+pub struct Program {
+    pub(super) isa: Isa,
+    pub(super) steps: Vec<Step>,
+    pub(super) input: usize,
+    pub(super) output: usize,
+    /// Values of workspace an example needs.
+    pub(super) workspace: usize,
+}
+
+/// One kernel, where it reads and where it writes.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub kernel: Kernel,
+    pub inputs: Vec<Place>,
+    pub output: Place,
+    /// The whole of what is written.
+    pub layout: Layout,
+    /// What is left to do with the result.
+    pub after: Activation,
+}
+
+/// Where a value lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the caller's input.
+    Input,
+    /// In the caller's output.
+    Output,
+    /// In the workspace, all examples of a block together.
+    Workspace {
+        /// Where it begins, for a block of one example.
+        begin: usize,
+        /// Values of an example.
+        len: usize,
+    },
+}
+
+#[derive(Debug)]
+pub(super) enum Kernel {
+    /// A convolution or dense layer.
+    Multiply {
+        packed: Packed,
+        walk: Walk,
+    },
+    /// A convolution over one to three channels.
+    Thin {
+        packed: Packed,
+        quads: Quads,
+    },
+    Winograd(Winograd),
+    Depthwise(Depthwise),
+    Pool(Pool),
+    Binary {
+        binary: Binary,
+        layouts: [Layout; 2],
+    },
+    Affine {
+        /// As long as a row.
+        scale: Vec<f32>,
+        offset: Vec<f32>,
+        input: Layout,
+    },
+    /// A copy into some of the channels.
+    Copy {
+        input: Layout,
+        channel: usize,
+    },
+    Softmax {
+        input: Layout,
+    },
+}
+
+/// Values of workspace that a block of examples should not exceed: about half
+/// of a core's second-level cache, so that weights have place beside it.
+const BLOCK_VALUES: usize = 128 * 1024;
+/// Examples in a block, at most.
+const MAX_BLOCK: usize = 32;
+/// Fewer examples than these go through a dense layer one by one.
+const FEW: usize = 4;
+
+thread_local! {
+    /// Grows to what the largest program of the thread needs, and stays.
+    static WORKSPACE: RefCell<Aligned> = RefCell::default();
+}
+
+impl Program {
+    /// Values of one example's input.
+    #[cfg(test)]
+    pub fn input_len(&self) -> usize {
+        self.input
+    }
+
+    /// Values of one example's output.
+    pub fn output_len(&self) -> usize {
+        self.output
+    }
+
+    /// Takes `batch` examples from `input` to `output`.
+    ///
+    /// # Panics
+    /// If a slice is not `batch` times the program's length.
+    pub fn run(&self, input: &[f32], batch: usize, output: &mut [f32]) {
+        assert_eq!(input.len(), batch * self.input, "input of {batch}");
+        assert_eq!(output.len(), batch * self.output, "output of {batch}");
+        if batch == 0 {
+            return;
+        }
+        let most = (BLOCK_VALUES / self.workspace.max(1)).clamp(1, MAX_BLOCK);
+        // Blocks of one size, as far as that goes.
+        let block = batch.div_ceil(batch.div_ceil(most));
+        WORKSPACE.with_borrow_mut(|workspace| {
+            workspace.ensure(block * self.workspace);
+            let workspace = workspace.as_mut_slice();
+            let inputs = input.chunks(block * self.input);
+            for (input, output) in inputs.zip(output.chunks_mut(block * self.output)) {
+                for step in &self.steps {
+                    self.step(step, input, output, workspace);
+                }
+            }
+        });
+    }
+
+    fn step(&self, step: &Step, input: &[f32], output: &mut [f32], workspace: &mut [f32]) {
+        let examples = input.len() / self.input;
+        let mut sources = [input; 2];
+        let to = match step.output {
+            Place::Output => {
+                for (source, place) in sources.iter_mut().zip(&step.inputs) {
+                    if let Some(range) = place.range(examples) {
+                        *source = &workspace[range];
+                    }
+                }
+                output
+            }
+            to => {
+                let to = to.range(examples).unwrap_or_default();
+                let (before, rest) = workspace.split_at_mut(to.start);
+                let (to_slice, after) = rest.split_at_mut(to.len());
+                for (source, place) in sources.iter_mut().zip(&step.inputs) {
+                    if let Some(range) = place.range(examples) {
+                        *source = if range.end <= to.start {
+                            &before[range]
+                        } else {
+                            &after[range.start - to.end..range.end - to.end]
+                        };
+                    }
+                }
+                to_slice
+            }
+        };
+        self.compute(step, sources, to, examples);
+    }
+
+    fn compute(&self, step: &Step, sources: [&[f32]; 2], output: &mut [f32], examples: usize) {
+        let steps = sources.map(|source| source.len() / examples);
+        let output_step = output.len() / examples;
+        if !step.layout.is_dense() {
+            for picture in output.chunks_exact_mut(output_step) {
+                step.layout.clear_border(picture);
+            }
+        }
+        let pairs = sources[0]
+            .chunks_exact(steps[0])
+            .zip(output.chunks_exact_mut(output_step));
+        match &step.kernel {
+            Kernel::Multiply { packed, walk } if examples < FEW && walk.is_vector() => {
+                for (from, to) in pairs {
+                    vector::multiply(packed, &from[..walk.run], to);
+                }
+            }
+            Kernel::Multiply { packed, walk }
+                if walk.is_vector() && rows::is_sparse(&sources[0][..walk.run]) =>
+            {
+                let rows = Rows {
+                    input: sources[0],
+                    input_step: steps[0],
+                    depth: walk.run,
+                    output,
+                    output_step,
+                };
+                rows::multiply(packed, rows);
+            }
+            Kernel::Multiply { packed, walk } => Multiply {
+                packed,
+                walk,
+                examples,
+                input: sources[0],
+                input_step: steps[0],
+                output,
+                output_step,
+            }
+            .run(),
+            Kernel::Thin { packed, quads } => {
+                pairs.for_each(|(from, to)| thin::convolve(packed, quads, from, to));
+            }
+            Kernel::Winograd(kernel) => {
+                kernel.run((sources[0], steps[0]), (output, output_step));
+            }
+            Kernel::Depthwise(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
+            Kernel::Pool(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
+            Kernel::Binary { binary, layouts } => {
+                let seconds = sources[1].chunks_exact(steps[1]);
+                for ((from, to), second) in pairs.zip(seconds) {
+                    self.binary(*binary, layouts, (from, second), (step, to));
+                }
+            }
+            Kernel::Affine {
+                scale,
+                offset,
+                input,
+            } => {
+                for (from, to) in pairs {
+                    for (from_row, to_row) in row_pairs(input, &step.layout) {
+                        let factors = (&scale[..], &offset[..]);
+                        elementwise::affine(self.isa, factors, &from[from_row], &mut to[to_row]);
+                    }
+                }
+            }
+            Kernel::Copy { input, channel } => {
+                pairs.for_each(|(from, to)| copy(input, &step.layout, *channel, from, to));
+            }
+            Kernel::Softmax { input } => {
+                for (from, to) in pairs {
+                    copy(input, &step.layout, 0, from, to);
+                    for row in step.layout.rows() {
+                        elementwise::softmax(self.isa, input.shape.channels, &mut to[row]);
+                    }
+                }
+            }
+        }
+        if step.after != Activation::LINEAR {
+            for picture in output.chunks_exact_mut(output_step) {
+                for row in step.layout.rows() {
+                    step.after.apply(self.isa, &mut picture[row]);
+                }
+            }
+        }
+    }
+
+    fn binary(
+        &self,
+        binary: Binary,
+        layouts: &[Layout; 2],
+        (a, b): (&[f32], &[f32]),
+        (step, to): (&Step, &mut [f32]),
+    ) {
+        let one_pixel = layouts[0].shape != layouts[1].shape;
+        for (y, (a_row, to_row)) in row_pairs(&layouts[0], &step.layout).enumerate() {
+            let second = if one_pixel {
+                layouts[1].pixel(0, 0)..layouts[1].pixel(0, 0) + layouts[1].shape.channels
+            } else {
+                let begin = layouts[1].pixel(y, 0);
+                begin..begin + a_row.len()
+            };
+            elementwise::binary(self.isa, binary, &a[a_row], &b[second], &mut to[to_row]);
+        }
+    }
+}
+
+impl Place {
+    /// Where it is in the workspace, for a block of `examples`.
+    fn range(self, examples: usize) -> Option<Range<usize>> {
+        match self {
+            Self::Workspace { begin, len } => Some(begin * examples..(begin + len) * examples),
+            Self::Input | Self::Output => None,
+        }
+    }
+}
+
+/// The rows of two pictures with as many rows and columns.
+fn row_pairs(
+    from: &Layout,
+    to: &Layout,
+) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + use<> {
+    let (from, to) = (*from, *to);
+    let row = |layout: &Layout, y: usize| {
+        let begin = layout.pixel(y, 0);
+        begin..begin + layout.shape.width * layout.shape.channels
+    };
+    (0..from.shape.height).map(move |y| (row(&from, y), row(&to, y)))
+}
+
+/// Copies a picture; into the channels from `channel` on if the other has more.
+fn copy(from: &Layout, to: &Layout, channel: usize, input: &[f32], output: &mut [f32]) {
+    let channels = from.shape.channels;
+    for (from_row, to_row) in row_pairs(from, to) {
+        if channels == to.shape.channels {
+            output[to_row].copy_from_slice(&input[from_row]);
+        } else {
+            let pixels = output[to_row].chunks_exact_mut(to.shape.channels);
+            for (from, to) in input[from_row].chunks_exact(channels).zip(pixels) {
+                to[channel..channel + channels].copy_from_slice(from);
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What every operation means, written as plainly as can be, in f64.
+
+use super::activation::Activation;
+use super::operation::{Binary, Node, Operation, Pooling, Shape, Window};
+
+/// The value of node `output` for one example.
+pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
+    let mut values: Vec<Vec<f64>> = Vec::new();
+    for node in &nodes[..=output] {
+        let read = |at: usize| Picture {
+            shape: nodes[node.inputs[at]].shape,
+            values: &values[node.inputs[at]],
+        };
+        values.push(match &node.operation {
+            Operation::Input => input.iter().map(|value| f64::from(*value)).collect(),
+            Operation::Conv(conv) => {
+                let groups = conv.groups.max(1);
+                let channels = read(0).shape.channels / groups;
+                let filters = conv.bias.len();
+                each(node.shape, |y, x, f| {
+                    let first = f / (filters / groups) * channels;
+                    let mut sum = f64::from(conv.bias[f]);
+                    for (tap, from) in taps(&conv.window, y, x).enumerate() {
+                        for c in 0..channels {
+                            let weight = conv.kernel[(tap * channels + c) * filters + f];
+                            sum += f64::from(weight) * read(0).at(from, first + c).unwrap_or(0.0);
+                        }
+                    }
+                    activate(conv.activation, sum)
+                })
+            }
+            Operation::Depthwise(conv) => each(node.shape, |y, x, c| {
+                let mut sum = f64::from(conv.bias[c]);
+                for (tap, from) in taps(&conv.window, y, x).enumerate() {
+                    let weight = f64::from(conv.kernel[tap * conv.bias.len() + c]);
+                    sum += weight * read(0).at(from, c).unwrap_or(0.0);
+                }
+                activate(conv.activation, sum)
+            }),
+            Operation::Pool(pool) => each(node.shape, |y, x, c| {
+                let real: Vec<f64> = taps(&pool.window, y, x)
+                    .filter_map(|from| read(0).at(from, c))
+                    .collect();
+                match pool.pooling {
+                    Pooling::Max => real.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                    Pooling::Average => real.iter().sum::<f64>() / real.len() as f64,
+                }
+            }),
+            Operation::Binary(binary, activation) => each(node.shape, |y, x, c| {
+                let a = read(0).at((y as isize, x as isize), c).unwrap();
+                let same = read(1).shape == node.shape;
+                let from = if same {
+                    (y as isize, x as isize)
+                } else {
+                    (0, 0)
+                };
+                let b = read(1).at(from, c).unwrap();
+                activate(
+                    *activation,
+                    match binary {
+                        Binary::Add => a + b,
+                        Binary::Multiply => a * b,
+                    },
+                )
+            }),
+            Operation::Affine {
+                scale,
+                offset,
+                activation,
+            } => each(node.shape, |y, x, c| {
+                let value = read(0).at((y as isize, x as isize), c).unwrap();
+                activate(
+                    *activation,
+                    value * f64::from(scale[c]) + f64::from(offset[c]),
+                )
+            }),
+            Operation::Activation(activation) => {
+                let values = read(0).values.iter();
+                values.map(|value| activate(*activation, *value)).collect()
+            }
+            Operation::Softmax => {
+                let pixels = read(0).values.chunks(node.shape.channels);
+                let softmax = |pixel: &[f64]| {
+                    let max = pixel.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    let sum: f64 = pixel.iter().map(|value| (value - max).exp()).sum();
+                    let shares = pixel.iter().map(|value| (value - max).exp() / sum);
+                    shares.collect::<Vec<_>>()
+                };
+                pixels.flat_map(softmax).collect()
+            }
+            Operation::Concat => each(node.shape, |y, x, c| {
+                let mut c = c;
+                let mut input = 0;
+                while c >= read(input).shape.channels {
+                    c -= read(input).shape.channels;
+                    input += 1;
+                }
+                read(input).at((y as isize, x as isize), c).unwrap()
+            }),
+            Operation::Pad(padding) => each(node.shape, |y, x, c| {
+                let from = (
+                    y as isize - padding[0].0 as isize,
+                    x as isize - padding[1].0 as isize,
+                );
+                read(0).at(from, c).unwrap_or(0.0)
+            }),
+            Operation::Reshape => read(0).values.to_vec(),
+        });
+    }
+    values.swap_remove(output)
+}
+
+struct Picture<'a> {
+    shape: Shape,
+    values: &'a [f64],
+}
+
+impl Picture<'_> {
+    /// `None` outside.
+    fn at(&self, (y, x): (isize, isize), channel: usize) -> Option<f64> {
+        let y = usize::try_from(y).ok().filter(|y| *y < self.shape.height)?;
+        let x = usize::try_from(x).ok().filter(|x| *x < self.shape.width)?;
+        Some(self.values[(y * self.shape.width + x) * self.shape.channels + channel])
+    }
+}
+
+fn each(shape: Shape, value: impl Fn(usize, usize, usize) -> f64) -> Vec<f64> {
+    let mut values = Vec::new();
+    for y in 0..shape.height {
+        for x in 0..shape.width {
+            for c in 0..shape.channels {
+                values.push(value(y, x, c));
+            }
+        }
+    }
+    values
+}
+
+/// The pixels a window sees, row by row.
+fn taps(window: &Window, y: usize, x: usize) -> impl Iterator<Item = (isize, isize)> + use<> {
+    let window = *window;
+    let at = move |axis: usize, step: usize, tap: usize| {
+        (step * window.strides[axis] + tap * window.dilation[axis]) as isize
+            - window.padding[axis].0 as isize
+    };
+    let [rows, columns] = window.size;
+    (0..rows * columns).map(move |tap| (at(0, y, tap / columns), at(1, x, tap % columns)))
+}
+
+pub(super) fn activate(activation: Activation, x: f64) -> f64 {
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+    let hard = |x: f64| (x + 3.0).clamp(0.0, 6.0) / 6.0;
+    match activation {
+        Activation::Clamp { low, high } => x.max(f64::from(low)).min(f64::from(high)),
+        Activation::Leaky {
+            slope,
+            threshold,
+            high,
+        } => {
+            let threshold = f64::from(threshold);
+            let below = (x - threshold) * f64::from(slope);
+            (if x > threshold { x } else { below }).min(f64::from(high))
+        }
+        Activation::Elu { scale, .. } if x > 0.0 => x * f64::from(scale),
+        Activation::Elu { alpha, .. } => x.exp_m1() * f64::from(alpha),
+        Activation::Sigmoid => sigmoid(x),
+        Activation::Silu => x * sigmoid(x),
+        Activation::Tanh => x.tanh(),
+        Activation::HardSigmoid => hard(x),
+        Activation::HardSilu => x * hard(x),
+        Activation::Gelu => x / 2.0 * (1.0 + erf(x / std::f64::consts::SQRT_2)),
+        Activation::GeluTanh => {
+            let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
+            x / 2.0 * (1.0 + inner.tanh())
+        }
+        Activation::Softplus => softplus(x),
+        Activation::Softsign => x / (1.0 + x.abs()),
+        Activation::Mish => x * softplus(x).tanh(),
+        Activation::Exponential => x.exp(),
+    }
+}
+
+/// By its series near zero, by its continued fraction far from it.
+fn erf(x: f64) -> f64 {
+    if x.abs() < 3.0 {
+        let mut term = x;
+        let mut sum = x;
+        for n in 1..100 {
+            let n = f64::from(n);
+            term *= -x * x / n;
+            sum += term / (2.0 * n + 1.0);
+        }
+        return sum * 2.0 / std::f64::consts::PI.sqrt();
+    }
+    let fraction = (1..60)
+        .rev()
+        .fold(0.0, |rest, n| f64::from(n) / 2.0 / (x.abs() + rest));
+    let rest = (-x * x).exp() / (x.abs() + fraction) / std::f64::consts::PI.sqrt();
+    x.signum() * (1.0 - rest)
+}

@@ -1,0 +1,101 @@
+//! One example's vector times a packed matrix: a dense layer at batch 1.
+//!
+//! Nothing can be reused here: every weight is read once, so the cache that
+//! holds them sets the pace. What helps is to read less: rows that a zero would
+//! multiply are skipped, and a handwritten digit or the output of a relu is
+//! mostly zeros. Weights are finite, so nothing is lost.
+
+use pulp::{Simd, WithSimd};
+
+use super::pack::{Packed, Panel};
+use super::simd::{self, fma};
+
+/// Inputs that are looked through at once; the list of them lies on the stack.
+pub(super) const CHUNK: usize = 256;
+
+/// `output = clamp(bias + input · matrix)`.
+pub(super) fn multiply(packed: &Packed, input: &[f32], output: &mut [f32]) {
+    for panel in &packed.panels {
+        panel.isa.run(PanelOp {
+            packed,
+            panel,
+            input,
+            output: &mut output[panel.first..][..panel.filters],
+        });
+    }
+}
+
+struct PanelOp<'a> {
+    packed: &'a Packed,
+    panel: &'a Panel,
+    input: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl WithSimd for PanelOp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match self.panel.vectors {
+            1 => self.sums::<S, 1>(simd),
+            2 => self.sums::<S, 2>(simd),
+            _ => self.sums::<S, 3>(simd),
+        }
+    }
+}
+
+impl PanelOp<'_> {
+    #[inline(always)]
+    fn sums<S: Simd, const N: usize>(self, simd: S) {
+        let values = &self.packed.values.as_slice()[self.panel.begin..];
+        let (vectors, _) = S::as_simd_f32s(values);
+        let (bias, weights) = vectors.split_first_chunk::<N>().expect("bias");
+        let weights = weights.as_chunks::<N>().0;
+        let zero = simd.splat_f32s(0.0);
+        // Four sums in turn: one alone would wait for each multiply-add to end.
+        let mut sums = [*bias, [zero; N], [zero; N], [zero; N]];
+        for (chunk, weights) in self.input.chunks(CHUNK).zip(weights.chunks(CHUNK)) {
+            let mut list = [0_u8; CHUNK];
+            let count = not_zero(chunk.iter().map(|value| *value != 0.0), &mut list);
+            let (fours, rest) = list[..count].as_chunks::<4>();
+            for four in fours {
+                for u in 0..4 {
+                    let k = usize::from(four[u]);
+                    let value = simd.splat_f32s(chunk[k]);
+                    for n in 0..N {
+                        sums[u][n] = fma(simd, value, weights[k][n], sums[u][n]);
+                    }
+                }
+            }
+            for &k in rest {
+                let k = usize::from(k);
+                let value = simd.splat_f32s(chunk[k]);
+                for n in 0..N {
+                    sums[0][n] = fma(simd, value, weights[k][n], sums[0][n]);
+                }
+            }
+        }
+        let (low, high) = self.packed.bounds;
+        let (low, high) = (simd.splat_f32s(low), simd.splat_f32s(high));
+        for n in 0..N {
+            let [a, b, c, d] = [sums[0][n], sums[1][n], sums[2][n], sums[3][n]];
+            let sum = simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d));
+            let sum = simd.min_f32s(high, simd.max_f32s(low, sum));
+            let end = self.output.len().min((n + 1) * S::F32_LANES);
+            simd::store(simd, &mut self.output[n * S::F32_LANES..end], sum);
+        }
+    }
+}
+
+/// Lists the positions of up to `CHUNK` inputs that are used, without a branch for each.
+#[inline(always)]
+pub(super) fn not_zero(used: impl Iterator<Item = bool>, list: &mut [u8; CHUNK]) -> usize {
+    let mut count = 0;
+    for (k, used) in used.enumerate() {
+        // At most CHUNK - 1 have been counted before the last one.
+        list[count % CHUNK] = k as u8;
+        count += usize::from(used);
+    }
+    count
+}

@@ -1,0 +1,141 @@
+//! `keras.activations`, and `PReLU`.
+
+use burn::prelude::*;
+use burn::tensor::activation as burn_activation;
+
+use super::merge::Constant;
+use super::tensor;
+use crate::keras::Activation;
+
+/// Applies `activation` to `[batch, values]`; `last_axis` is the length of the
+/// last axis of an example, along which softmax and its like work.
+pub(super) fn activate(values: Tensor<2>, activation: Activation, last_axis: usize) -> Tensor<2> {
+    match activation {
+        Activation::Softmax => along(values, last_axis, |rows| burn_activation::softmax(rows, 1)),
+        Activation::LogSoftmax => along(values, last_axis, |rows| {
+            burn_activation::log_softmax(rows, 1)
+        }),
+        Activation::Sparsemax => along(values, last_axis, sparsemax),
+        Activation::Linear => values,
+        Activation::Relu => burn_activation::relu(values),
+        Activation::Relu6 => values.clamp(0.0, 6.0),
+        Activation::LeakyRelu { negative_slope } => {
+            burn_activation::leaky_relu(values, negative_slope.into())
+        }
+        Activation::BentRelu {
+            max_value,
+            negative_slope,
+            threshold,
+        } => bent_relu(values, max_value, negative_slope, threshold),
+        Activation::Elu { alpha } => burn_activation::elu(values, alpha.into()),
+        Activation::Celu { alpha } => {
+            let below = values.clone().clamp_max(0.0) / alpha;
+            values.clamp_min(0.0) + (below.exp() - 1.0) * alpha
+        }
+        Activation::Selu => burn_activation::selu(values),
+        Activation::Gelu { approximate: true } => burn_activation::gelu_approximate(values),
+        Activation::Gelu { approximate: false } => burn_activation::gelu(values),
+        Activation::Silu => burn_activation::silu(values),
+        Activation::HardSilu => values.clone() * hard_sigmoid(values, 1.0 / 6.0),
+        Activation::Mish => burn_activation::mish(values),
+        _ => bounded(values, activation),
+    }
+}
+
+/// The functions that are no unit of their own kind: sigmoids, shrinks and the like.
+fn bounded(values: Tensor<2>, activation: Activation) -> Tensor<2> {
+    match activation {
+        Activation::Sigmoid => burn_activation::sigmoid(values),
+        Activation::HardSigmoid { slope } => hard_sigmoid(values, slope),
+        Activation::SparseSigmoid => ((values + 1.0) * 0.5).clamp(0.0, 1.0),
+        Activation::LogSigmoid => burn_activation::softplus(values.neg(), 1.0).neg(),
+        Activation::Tanh => values.tanh(),
+        Activation::HardTanh => values.clamp(-1.0, 1.0),
+        Activation::TanhShrink => values.clone() - values.tanh(),
+        Activation::HardShrink => {
+            let small = values.clone().abs().lower_equal_elem(0.5);
+            values.mask_fill(small, 0.0)
+        }
+        Activation::SoftShrink => {
+            let middle = values.clone().clamp(-0.5, 0.5);
+            values - middle
+        }
+        Activation::Softplus => burn_activation::softplus(values, 1.0),
+        Activation::Softsign => values.clone() / (values.abs() + 1.0),
+        Activation::Squareplus => {
+            let root = (values.clone().square() + 4.0).sqrt();
+            (values + root) / 2.0
+        }
+        Activation::SparsePlus => {
+            let above = values.clone().greater_equal_elem(1.0);
+            let curve = (values.clone().clamp_min(-1.0) + 1.0).square() * 0.25;
+            curve.mask_where(above, values)
+        }
+        Activation::Exponential => values.exp(),
+        _ => values,
+    }
+}
+
+/// Keras lets through what is greater than the threshold, not what equals it,
+/// and takes the ceiling before it adds the negative part.
+fn bent_relu(
+    values: Tensor<2>,
+    max_value: Option<f32>,
+    negative_slope: f32,
+    threshold: f32,
+) -> Tensor<2> {
+    let below = values.clone().lower_equal_elem(threshold);
+    let positive = values.clone().mask_fill(below, 0.0);
+    let clipped = match max_value {
+        Some(max) => positive.clamp(0.0, max),
+        None if threshold == 0.0 => positive.clamp_min(0.0),
+        None => positive,
+    };
+    if negative_slope == 0.0 {
+        return clipped;
+    }
+    let negative = (values.neg() + threshold).clamp_min(0.0);
+    clipped - negative * negative_slope
+}
+
+fn hard_sigmoid(values: Tensor<2>, slope: f32) -> Tensor<2> {
+    (values * slope + 0.5).clamp(0.0, 1.0)
+}
+
+/// As `keras.activations.sparsemax` computes it. It is not quite the one of Martins and Astudillo
+/// (2016), which does not sum up the running sums but the values.
+fn sparsemax(rows: Tensor<2>) -> Tensor<2> {
+    let [_, len] = rows.dims();
+    let sorted = rows.clone().sort_descending(1);
+    let sums = sorted.clone().cumsum(1);
+    let counts = (1..=len).map(|count| count as f32).collect();
+    let counts = tensor(counts, [1, len], &rows.device());
+    let outside = (sorted - (sums.clone() - 1.0) / counts).lower_equal_elem(0.0);
+    let size = Tensor::ones_like(&sums).mask_fill(outside.clone(), 0.0);
+    let sum = sums.mask_fill(outside, 0.0).sum_dim(1);
+    let threshold = (sum - 1.0) / size.sum_dim(1);
+    (rows - threshold).clamp_min(0.0)
+}
+
+/// Shows `[batch, values]` to `f` as rows of `len`.
+fn along(values: Tensor<2>, len: usize, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+    let [batch, total] = values.dims();
+    f(values.reshape([batch * (total / len), len])).reshape([batch, total])
+}
+
+/// `keras.layers.PReLU`: `x` where positive, else `alpha * x`.
+#[derive(Debug)]
+pub(super) struct PRelu {
+    alpha: Constant,
+}
+
+impl PRelu {
+    pub fn new(alpha: Constant) -> Self {
+        Self { alpha }
+    }
+
+    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
+        let negative = values.clone().clamp_max(0.0) * self.alpha.row();
+        burn_activation::relu(values) + negative
+    }
+}

@@ -1,0 +1,135 @@
+//! Convolution over pictures, and its transpose.
+
+use std::sync::Arc;
+
+use burn::prelude::*;
+use burn::tensor::module::{conv_transpose2d, conv2d};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+
+use super::dense::bias;
+use super::tensor;
+use super::view::Picture;
+use crate::network::plan;
+
+/// `keras.layers.Conv2D`: correlation of a picture with kernels, and a bias.
+#[derive(Debug)]
+pub(super) struct Conv {
+    /// `[filters, channels / groups, rows, columns]`.
+    kernel: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    input: Picture,
+    options: ConvOptions<2>,
+}
+
+impl Conv {
+    pub fn new(work: plan::Conv, input: &[usize], device: &Device) -> Self {
+        let input = Picture::of(input);
+        let plan::Window {
+            size: [rows, columns],
+            strides,
+            dilation,
+            padding,
+        } = work.window;
+        let shape = [
+            rows,
+            columns,
+            input.channels / work.groups,
+            work.linear.outputs,
+        ];
+        Self {
+            kernel: turned(Arc::unwrap_or_clone(work.linear.kernel), shape, device),
+            bias: bias(Arc::unwrap_or_clone(work.linear.bias), device),
+            input,
+            options: ConvOptions::new_with_padding(strides, padding, dilation, work.groups),
+        }
+    }
+
+    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
+        Picture::flatten(conv2d(
+            self.input.view(values),
+            self.kernel.clone(),
+            self.bias.clone(),
+            self.options.clone(),
+        ))
+    }
+}
+
+/// `keras.layers.Conv2DTranspose`: every pixel puts its kernel into the output.
+#[derive(Debug)]
+pub(super) struct ConvTranspose {
+    /// `[channels, filters, rows, columns]`.
+    kernel: Tensor<4>,
+    /// `[1, filters, 1, 1]`.
+    bias: Option<Tensor<4>>,
+    input: Picture,
+    options: ConvTransposeOptions<2>,
+    /// What is cut off at the top and the left.
+    begin: [usize; 2],
+    /// Height and width of the output.
+    size: [usize; 2],
+}
+
+impl ConvTranspose {
+    pub fn new(
+        work: plan::ConvTranspose,
+        input: &[usize],
+        output: &[usize],
+        device: &Device,
+    ) -> Self {
+        let input = Picture::of(input);
+        let [rows, columns] = work.size;
+        let shape = [rows, columns, work.filters, input.channels];
+        Self {
+            kernel: turned(work.kernel, shape, device),
+            bias: bias(work.bias, device).map(|bias| bias.reshape([1, work.filters, 1, 1])),
+            input,
+            options: ConvTransposeOptions::new(work.strides, [0, 0], [0, 0], work.dilation, 1),
+            begin: work.begin,
+            size: [output[0], output[1]],
+        }
+    }
+
+    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
+        let mut picture = conv_transpose2d(
+            self.input.view(values),
+            self.kernel.clone(),
+            None,
+            self.options.clone(),
+        );
+        for axis in 0..2 {
+            picture = self.fit(picture, axis);
+        }
+        Picture::flatten(match &self.bias {
+            Some(bias) => picture + bias.clone(),
+            None => picture,
+        })
+    }
+
+    /// The part of an axis that is kept, with zeros after it where it is too short.
+    fn fit(&self, picture: Tensor<4>, axis: usize) -> Tensor<4> {
+        let dim = axis + 2;
+        let full = picture.dims()[dim];
+        let begin = self.begin[axis].min(full);
+        let len = self.size[axis].min(full - begin);
+        let missing = self.size[axis] - len;
+        if len == 0 {
+            let mut dims = picture.dims();
+            dims[dim] = self.size[axis];
+            return Tensor::zeros(dims, &picture.device());
+        }
+        let kept = picture.narrow(dim, begin, len);
+        if missing == 0 {
+            return kept;
+        }
+        let mut dims = kept.dims();
+        dims[dim] = missing;
+        let zeros = Tensor::zeros(dims, &kept.device());
+        Tensor::cat(vec![kept, zeros], dim)
+    }
+}
+
+/// Keras's `[rows, columns, a, b]` as Burn's `[b, a, rows, columns]`, laid out anew once.
+fn turned(kernel: Vec<f32>, shape: [usize; 4], device: &Device) -> Tensor<4> {
+    let kernel = tensor(kernel, shape, device).permute([3, 2, 0, 1]);
+    Tensor::from_data(kernel.into_data(), device)
+}

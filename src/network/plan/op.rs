@@ -1,0 +1,202 @@
+//! The operations that a description is turned into: few, channels last, each
+//! with its weights, over numbered values.
+
+use std::sync::Arc;
+
+use crate::keras::{
+    Activation, BidirectionalMerge, Interpolation, MergeOp, Pool, Recurrent, Reduction, Statistics,
+};
+
+use super::Graph;
+use super::affine::Affine;
+
+/// The value that the network is given. Value `n` is what operation `n` makes.
+pub(in crate::network) const INPUT: usize = 0;
+
+/// One operation of a plan.
+#[derive(Clone, Debug)]
+pub(in crate::network) struct Op {
+    /// The nodes of the description whose work it does.
+    pub nodes: Vec<String>,
+    pub work: Work,
+    /// What it reads.
+    pub inputs: Vec<Source>,
+    /// The shape of one example of what it makes.
+    pub shape: Vec<usize>,
+    /// Applied to what `work` gives, along the last axis of `shape` where it has an axis.
+    pub activation: Activation,
+}
+
+/// A value, and the shape under which an operation sees one example of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::network) struct Source {
+    pub value: usize,
+    pub shape: Vec<usize>,
+}
+
+impl Op {
+    /// The shape of its first input.
+    pub fn input(&self) -> &[usize] {
+        self.inputs.first().map_or(&[], |source| &source.shape)
+    }
+}
+
+/// What an operation does. Pictures are `[height, width, channels]`.
+#[derive(Clone, Debug)]
+pub(in crate::network) enum Work {
+    /// Where the plan begins: operation 0, and only that one.
+    Input,
+    /// Nothing; its activation is what it is there for.
+    Activation,
+    Affine(Affine),
+    Attention(Attention),
+    Bidirectional {
+        forward: Box<RecurrentWork>,
+        backward: Box<RecurrentWork>,
+        merge: BidirectionalMerge,
+    },
+    /// Repeats axes of size 1 until the shape is the operation's.
+    Broadcast,
+    Concatenate {
+        axis: usize,
+    },
+    Conv(Conv),
+    ConvTranspose(ConvTranspose),
+    Dense(Linear),
+    /// A plan of its own for each entry of the first axis.
+    Each {
+        plan: Graph,
+    },
+    Embedding {
+        /// `[rows, width]`.
+        table: Vec<f32>,
+        width: usize,
+    },
+    Merge(MergeOp),
+    /// With a constant of the shape `shape`, which has the input's rank.
+    MergeConstant {
+        op: MergeOp,
+        constant: Vec<f32>,
+        shape: Vec<usize>,
+    },
+    /// The last axis by its own statistics.
+    Normalize {
+        statistics: Statistics,
+        epsilon: f32,
+    },
+    /// Zeros before and after each axis.
+    Pad(Vec<[usize; 2]>),
+    /// Output axis `i` is input axis `axes[i]`.
+    Permute(Vec<usize>),
+    Pool {
+        kind: Pool,
+        window: Window,
+    },
+    /// `x` where positive, else `alpha * x`; alpha broadcasts from its shape.
+    PRelu {
+        alpha: Vec<f32>,
+        shape: Vec<usize>,
+    },
+    Recurrent(Box<RecurrentWork>),
+    /// The axes become one value each; `shape` may have them as 1 or not at all.
+    Reduce {
+        kind: Reduction,
+        axes: Vec<usize>,
+    },
+    Resize(Interpolation),
+    /// First and one past the last position of each axis.
+    Slice(Vec<[usize; 2]>),
+    /// `x / sqrt(max(sum(x²), 1e-12))` along the last axis.
+    UnitNormalize,
+}
+
+/// How a window slides over a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::network) struct Window {
+    /// Rows, columns.
+    pub size: [usize; 2],
+    pub strides: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Before and after the rows, before and after the columns.
+    pub padding: [(usize, usize); 2],
+}
+
+/// The weights of a layer that multiplies.
+#[derive(Clone, Debug)]
+pub(in crate::network) struct Linear {
+    /// In Keras's order; outputs on the last axis.
+    pub kernel: Arc<Vec<f32>>,
+    /// One for each output, or empty.
+    pub bias: Arc<Vec<f32>>,
+    pub outputs: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::network) struct Conv {
+    /// Kernel `[rows, columns, channels / groups, outputs]`.
+    pub linear: Linear,
+    pub window: Window,
+    pub groups: usize,
+}
+
+/// `keras::Layer::Conv2DTranspose`, channels last.
+#[derive(Clone, Debug)]
+pub(in crate::network) struct ConvTranspose {
+    /// `[rows, columns, filters, channels]`.
+    pub kernel: Vec<f32>,
+    pub bias: Vec<f32>,
+    pub filters: usize,
+    pub size: [usize; 2],
+    pub strides: [usize; 2],
+    pub dilation: [usize; 2],
+    /// What is cut off at the top and the left.
+    pub begin: [usize; 2],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::network) struct Attention {
+    pub heads: usize,
+    pub scale: f32,
+    pub causal: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::network) struct RecurrentWork {
+    pub options: Recurrent,
+    /// `[features, gates * units]`.
+    pub kernel: Vec<f32>,
+    /// `[units, gates * units]`.
+    pub recurrent_kernel: Vec<f32>,
+    /// `[gates * units]`, twice that for a GRU with `reset_after`, or empty.
+    pub bias: Vec<f32>,
+}
+
+impl Work {
+    /// What it is called in a plan that is shown.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Activation => "activation",
+            Self::Affine(_) => "scale and shift",
+            Self::Attention(_) => "attention",
+            Self::Bidirectional { .. } => "bidirectional",
+            Self::Broadcast => "broadcast",
+            Self::Concatenate { .. } => "concatenate",
+            Self::Conv(_) => "convolution",
+            Self::ConvTranspose(_) => "transposed convolution",
+            Self::Dense(_) => "dense",
+            Self::Each { .. } => "each step",
+            Self::Embedding { .. } => "embedding",
+            Self::Merge(_) | Self::MergeConstant { .. } => "merge",
+            Self::Normalize { .. } | Self::UnitNormalize => "normalize",
+            Self::Pad(_) => "pad",
+            Self::Permute(_) => "permute",
+            Self::Pool { .. } => "pooling",
+            Self::PRelu { .. } => "prelu",
+            Self::Recurrent(_) => "recurrent",
+            Self::Reduce { .. } => "reduce",
+            Self::Resize(_) => "resize",
+            Self::Slice(_) => "slice",
+        }
+    }
+}

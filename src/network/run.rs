@@ -1,0 +1,146 @@
+//! Runs a plan's steps in order over numbered slots.
+
+use std::sync::Arc;
+
+use burn::prelude::*;
+
+use super::layers::Layer;
+use super::plan::{self, Graph, Segment, segments};
+use super::{Error, Options, fused};
+
+/// A plan that is ready to run on one device.
+#[derive(Debug)]
+pub(super) struct Runner {
+    steps: Vec<Step>,
+    /// How many values are held at once, at most. The input is in slot 0.
+    slots: usize,
+    output: usize,
+}
+
+#[derive(Debug)]
+struct Step {
+    work: Work,
+    reads: Vec<Read>,
+    writes: usize,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// Burn's own operations.
+    Plain(Box<Layer>),
+    /// Fused kernels.
+    Fused(Arc<fused::Program>),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Read {
+    slot: usize,
+    /// Nobody reads it after this: it is moved and not copied.
+    last: bool,
+}
+
+impl Runner {
+    /// Puts the weights of all operations in place; with the steps for people to read.
+    pub fn new(
+        graph: Graph,
+        options: Options,
+        device: &Device,
+    ) -> Result<(Self, Vec<plan::Step>), Error> {
+        let mut readers = graph.readers();
+        let output = graph.output;
+        let mut slots = Slots::new(graph.ops.len());
+        let mut steps = Vec::new();
+        let mut shown = Vec::new();
+        for segment in segments(graph, options.fuse) {
+            shown.push(segment.step());
+            let (work, inputs, made) = match segment {
+                Segment::Plain { op, value } => {
+                    let inputs: Vec<usize> = op.inputs.iter().map(|s| s.value).collect();
+                    let layer = Layer::new(op, options, device)?;
+                    (Work::Plain(Box::new(layer)), inputs, value)
+                }
+                Segment::Fused {
+                    program,
+                    input,
+                    output,
+                    reads,
+                    ..
+                } => {
+                    readers[input] -= reads - 1;
+                    (Work::Fused(program), vec![input], output)
+                }
+            };
+            let reads = inputs.iter().map(|&value| {
+                readers[value] -= 1;
+                slots.read(value, readers[value] == 0)
+            });
+            steps.push(Step {
+                work,
+                reads: reads.collect(),
+                writes: slots.write(made),
+            });
+        }
+        let runner = Self {
+            steps,
+            output: slots.read(output, false).slot,
+            slots: slots.count,
+        };
+        Ok((runner, shown))
+    }
+
+    /// `[batch, input values]` to `[batch, output values]`.
+    pub fn forward(&self, input: Tensor<2>) -> Result<Tensor<2>, Error> {
+        let mut slots: Vec<Option<Tensor<2>>> = vec![None; self.slots];
+        slots[0] = Some(input);
+        let missing = || Error::Compute("a step's input is not there".to_owned());
+        for step in &self.steps {
+            let take = |read: &Read| match read.last {
+                true => slots[read.slot].take(),
+                false => slots[read.slot].clone(),
+            };
+            let inputs: Option<Vec<Tensor<2>>> = step.reads.iter().map(take).collect();
+            let mut inputs = inputs.ok_or_else(missing)?;
+            let output = match &step.work {
+                Work::Plain(layer) => layer.forward(inputs)?,
+                Work::Fused(program) => fused::forward(program, inputs.pop().ok_or_else(missing)?),
+            };
+            slots[step.writes] = Some(output);
+        }
+        slots[self.output].take().ok_or_else(missing)
+    }
+}
+
+/// Which value is in which slot while the steps are laid out.
+struct Slots {
+    of: Vec<usize>,
+    free: Vec<usize>,
+    count: usize,
+}
+
+impl Slots {
+    /// The input is in slot 0.
+    fn new(values: usize) -> Self {
+        Self {
+            of: vec![0; values],
+            free: Vec::new(),
+            count: 1,
+        }
+    }
+
+    fn read(&mut self, value: usize, last: bool) -> Read {
+        let slot = self.of[value];
+        if last {
+            self.free.push(slot);
+        }
+        Read { slot, last }
+    }
+
+    fn write(&mut self, value: usize) -> usize {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.count += 1;
+            self.count - 1
+        });
+        self.of[value] = slot;
+        slot
+    }
+}
