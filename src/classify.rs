@@ -315,7 +315,9 @@ fn decode(
 fn intensity(input: &batcher::Input, pixel_scale: f32) -> f64 {
     let (sum, count) = match input {
         batcher::Input::Pixels { bytes, .. } => {
-            let sum: u64 = bytes.iter().map(|&byte| u64::from(byte)).sum();
+            // In pieces whose sum fits 16 bits, for which there are vector instructions everywhere.
+            let piece = |bytes: &[u8]| bytes.iter().map(|&byte| u16::from(byte)).sum::<u16>();
+            let sum: u64 = bytes.chunks(256).map(|bytes| u64::from(piece(bytes))).sum();
             (sum as f64, bytes.len())
         }
         batcher::Input::Values(values) => {

@@ -79,6 +79,11 @@ impl Packed {
             bounds: matrix.bounds,
         }
     }
+
+    /// Whether panels read different channels: the kernels for one vector do not look at that.
+    pub fn is_grouped(&self) -> bool {
+        self.panels.iter().any(|panel| panel.channel > 0)
+    }
 }
 
 /// Instruction set, vectors and filters of each panel of a group.

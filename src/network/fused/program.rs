@@ -184,13 +184,17 @@ impl Program {
             .chunks_exact(steps[0])
             .zip(output.chunks_exact_mut(output_step));
         match &step.kernel {
-            Kernel::Multiply { packed, walk } if examples < FEW && walk.is_vector() => {
+            Kernel::Multiply { packed, walk }
+                if examples < FEW && walk.is_vector() && !packed.is_grouped() =>
+            {
                 for (from, to) in pairs {
                     vector::multiply(packed, &from[..walk.run], to);
                 }
             }
             Kernel::Multiply { packed, walk }
-                if walk.is_vector() && rows::is_sparse(&sources[0][..walk.run]) =>
+                if walk.is_vector()
+                    && !packed.is_grouped()
+                    && rows::is_sparse(&sources[0][..walk.run]) =>
             {
                 let rows = Rows {
                     input: sources[0],
