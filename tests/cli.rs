@@ -143,6 +143,39 @@ fn convert_writes_a_file_that_serves_and_replaces_the_old_one() {
 }
 
 #[test]
+fn convert_never_writes_over_the_model_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("digits.keras");
+    fs::copy(file("weights/mnist-mlp.keras"), &model).unwrap();
+    let detour = folder
+        .path()
+        .join("../")
+        .join(folder.path().file_name().unwrap());
+    let (code, _, err) = run(kiln()
+        .arg("convert")
+        .arg(&model)
+        .arg(detour.join("digits.keras")));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("the output is the input"), "{err}");
+    let whole = fs::read(file("weights/mnist-mlp.keras")).unwrap();
+    assert_eq!(fs::read(&model).unwrap(), whole);
+}
+
+#[test]
+fn predict_names_the_class_that_a_file_of_labels_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("digits.keras");
+    fs::copy(file("weights/mnist-mlp.keras"), &model).unwrap();
+    let labels = "zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n\n";
+    fs::write(folder.path().join("digits.labels.txt"), labels).unwrap();
+    let (code, out, err) = run(kiln()
+        .args(["predict", "--local", "examples/seven.png", "--model"])
+        .arg(&model));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.lines().nth(1).unwrap().ends_with("%  seven"), "{out}");
+}
+
+#[test]
 fn infer_writes_the_raw_outputs_in_the_models_own_shape() {
     let folder = tempfile::tempdir().unwrap();
     let (x, y) = (folder.path().join("x.npy"), folder.path().join("y.npy"));

@@ -15,7 +15,7 @@ pub(super) struct ModelArgs {
     /// network: mnist, mnist-mlp
     #[arg(long, value_name = "FILE", env = "KILN_MODEL")]
     pub model: Option<Source>,
-    /// Which of Burn's CPU backends computes
+    /// Which of Burn's CPU backends computes what the fused kernels do not
     #[arg(long, env = "KILN_BACKEND", default_value_t, value_parser = backends())]
     pub backend: Backend,
 }

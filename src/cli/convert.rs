@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::output::{print, thousands};
 use crate::network;
@@ -18,6 +18,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let same = |path: &Path| path.canonicalize().ok();
+    ensure!(
+        same(&args.input).is_none() || same(&args.input) != same(&args.output),
+        "{}: the output is the input, which would be lost; give another name",
+        args.output.display()
+    );
     let (model, _) = Source::File(args.input.clone()).model()?;
     let bytes = network::to_safetensors(&model)?;
     replace(&args.output, &bytes)

@@ -37,14 +37,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let source = args.model.source();
-    let network = source.network(args.model.backend)?;
+    let (model, _) = source.model()?;
+    let scale = args.pixels.pixel_range.scale(&model);
+    let network = Network::new(model, args.model.backend)?;
     // A confusion matrix has as many cells as classes squared.
     ensure!(
         matches!(*network.description().output_shape(), [classes] if classes <= MAX_CLASSES),
         "the model gives {:?}; evaluate wants one score for each of at most {MAX_CLASSES} classes",
         network.description().output_shape()
     );
-    let scale = args.pixels.pixel_range.scale(network.description());
     let data = Data::read(&args.images, &args.labels, &network)?;
     let started = Instant::now();
     let confusion = confusion(&network, scale, &data)?;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use tonic::transport::Endpoint;
+use anyhow::{Context, anyhow, bail};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -22,8 +21,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let endpoint = Endpoint::from_shared(super::predict::url(&args.addr))
-        .with_context(|| format!("'{}' is no address", args.addr))?
+    let endpoint = super::predict::endpoint(&args.addr)?
         .connect_timeout(Duration::from_secs(args.timeout))
         .timeout(Duration::from_secs(args.timeout));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -37,7 +35,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let request = HealthCheckRequest {
             service: args.service.clone(),
         };
-        anyhow::Ok(HealthClient::new(channel).check(request).await?)
+        let answer = HealthClient::new(channel).check(request).await;
+        answer.map_err(|status| anyhow!("{}: {}", args.addr, status.message()))
     })?;
     match answer.into_inner().status() {
         ServingStatus::Serving => Ok(()),

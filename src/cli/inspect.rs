@@ -1,18 +1,16 @@
 //! `kiln inspect`: the table that `model.summary()` prints.
 
 use std::fmt::Write;
-use std::path::PathBuf;
-
-use anyhow::Context;
 
 use super::output::{print, thousands};
-use crate::keras::{self, Model, Row};
+use crate::keras::{Model, Row};
 use crate::network::{Backend, Network};
+use crate::repository::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The Keras model file
-    file: PathBuf,
+    /// A Keras file, a converted .safetensors file, or the name of a built-in network
+    file: Source,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -22,12 +20,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let about = || args.file.display().to_string();
-    let bytes = keras::read_bytes(&args.file).with_context(about)?;
-    let model = keras::read(&bytes).with_context(about)?;
+    let (model, _) = args.file.model()?;
     let text = if args.optimized {
-        let network = Network::new(model, Backend::default()).with_context(about)?;
-        format!("{}\n", network.plan())
+        Network::new(model, Backend::default())?.plan().to_string()
     } else if args.json {
         json(&model)
     } else {

@@ -64,6 +64,8 @@ enum FitArg {
 /// What is printed of an answer.
 struct Prediction {
     class: usize,
+    /// Empty where the model's classes have no names.
+    label: String,
     confidence: f32,
     probabilities: Vec<f32>,
     model: String,
@@ -120,8 +122,7 @@ async fn predict_all(args: &Args, pictures: Vec<PathBuf>) -> anyhow::Result<()> 
 
 impl Predictor {
     async fn remote(addr: &str) -> anyhow::Result<Self> {
-        let endpoint = Endpoint::from_shared(url(addr))
-            .with_context(|| format!("'{addr}' is no address"))?
+        let endpoint = endpoint(addr)?
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(60));
         let channel = endpoint.connect().await.with_context(|| {
@@ -170,7 +171,7 @@ impl Predictor {
                 };
                 match client.clone().predict(request).await {
                     Ok(answer) => Ok(answer.into_inner().into()),
-                    Err(status) => anyhow::bail!("{}: {}", status.code(), status.message()),
+                    Err(status) => anyhow::bail!("{}", status.message()),
                 }
             }
             Self::Local(classifier) => {
@@ -209,6 +210,7 @@ impl From<pb::PredictResponse> for Prediction {
     fn from(answer: pb::PredictResponse) -> Self {
         Self {
             class: answer.digit as usize,
+            label: answer.label,
             confidence: answer.confidence,
             probabilities: answer.probabilities,
             model: answer.model,
@@ -220,6 +222,7 @@ impl From<pb::PredictResponse> for Prediction {
 impl From<classify::Answer> for Prediction {
     fn from(answer: classify::Answer) -> Self {
         Self {
+            label: answer.label().unwrap_or_default().to_owned(),
             class: answer.class,
             confidence: answer.confidence,
             probabilities: answer.probabilities,
@@ -233,16 +236,21 @@ impl Prediction {
     fn row(&self, path: &Path, width: usize) -> String {
         let name = path.display().to_string();
         format!(
-            "{name:<width$}  {:>5}  {:>8.2} %\n",
+            "{name:<width$}  {:>5}  {:>8.2} %  {}",
             self.class,
-            self.confidence * 100.0
+            self.confidence * 100.0,
+            self.label
         )
+        .trim_end()
+        .to_owned()
+            + "\n"
     }
 
     fn json(&self, path: &Path) -> String {
         let line = serde_json::json!({
             "picture": path.display().to_string(),
             "digit": self.class,
+            "label": self.label,
             "confidence": self.confidence,
             "probabilities": self.probabilities,
             "model": self.model,
@@ -252,11 +260,14 @@ impl Prediction {
     }
 }
 
-/// `host:port` is enough for an address.
-pub(super) fn url(addr: &str) -> String {
-    if addr.contains("://") {
-        addr.to_owned()
-    } else {
-        format!("http://{addr}")
-    }
+/// The server at an address, for which `host:port` is enough.
+pub(super) fn endpoint(addr: &str) -> anyhow::Result<Endpoint> {
+    let url = match addr.split_once("://") {
+        None => format!("http://{addr}"),
+        Some(("http", _)) => addr.to_owned(),
+        Some((scheme, _)) => anyhow::bail!(
+            "{addr}: kiln speaks plain gRPC and no {scheme}; use http://, or put a proxy in front"
+        ),
+    };
+    Endpoint::from_shared(url).with_context(|| format!("'{addr}' is no address: write host:port"))
 }

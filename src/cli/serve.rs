@@ -6,6 +6,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::BoolishValueParser;
+use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ModelArgs, PixelArgs};
@@ -78,7 +80,7 @@ pub(super) struct Args {
     )]
     drain_timeout: u64,
     /// Take the client's address from the last entry of x-forwarded-for, which a proxy in front must set
-    #[arg(long, env = "KILN_TRUST_FORWARDED_FOR")]
+    #[arg(long, env = "KILN_TRUST_FORWARDED_FOR", value_parser = BoolishValueParser::new())]
     trust_forwarded_for: bool,
     /// What is logged: error, warn, info, debug, or a list such as info,kiln::grpc=debug
     #[arg(long, value_name = "LEVEL", env = "KILN_LOG", default_value = "info")]
@@ -100,7 +102,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let served = runtime.block_on(serve(args));
     // What did not end within the drain ends here.
     runtime.shutdown_background();
-    tracing::info!("stopped");
+    if served.is_ok() {
+        tracing::info!("stopped");
+    }
     served
 }
 
@@ -178,7 +182,9 @@ fn server(args: &Args, telemetry: &Arc<Telemetry>, readiness: &Readiness) -> grp
 }
 
 fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(addr).with_context(|| format!("cannot listen on {addr}"))?;
+    let listener = TcpListener::bind(addr).with_context(|| {
+        format!("cannot listen on {addr} (--grpc-listen and --http-listen choose another)")
+    })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
@@ -212,6 +218,9 @@ async fn load_models(
     }
 }
 
+/// A second signal within so long is the first one again.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
+
 /// SIGTERM and SIGINT begin the drain; a second one ends the process at once.
 fn drain_on_signal(readiness: Readiness) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -228,6 +237,10 @@ fn drain_on_signal(readiness: Readiness) -> anyhow::Result<()> {
             }
             tracing::info!(signal = name, "draining");
             readiness.drain();
+            // Who stops a process and its group sends it one signal twice.
+            tokio::time::sleep(SAME_SIGNAL).await;
+            let _ = terminate.recv().now_or_never();
+            let _ = interrupt.recv().now_or_never();
         }
     });
     Ok(())

@@ -32,7 +32,7 @@ pub enum Error {
     },
     /// A layer of a class that is not supported.
     #[error(
-        "layer '{layer}' is of class {class}, which is not supported; supported: {}",
+        "layer '{layer}' is of class {class}, which is not supported (nor are other layers of one's own, and Lambda); supported: {}",
         classes()
     )]
     UnsupportedLayer {

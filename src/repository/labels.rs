@@ -31,11 +31,16 @@ pub(super) fn beside(model: &Path, classes: usize) -> Result<Option<Vec<String>>
         reason,
     };
     let text = read(&path).map_err(|source| error(source.to_string()))?;
-    let labels: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
+    let labels: Vec<String> = text
+        .trim_end()
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .collect();
     if labels.len() != classes {
         let lines = labels.len();
         return Err(error(format!(
-            "it has {lines} lines, and the model {classes} classes: write one label a line"
+            "it has {lines} lines, and the model {classes} classes: write one label a line, \
+             or rename the file if it belongs to another model"
         )));
     }
     Ok(Some(labels))

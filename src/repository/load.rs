@@ -176,6 +176,7 @@ pub fn load(
                 backend = %options.backend,
                 parameters = model.network.description().parameters(),
                 pixels = if model.pixel_scale == 1.0 { "0-255" } else { "0-1" },
+                labels = model.labels.is_some(),
                 elapsed = ?started.elapsed(),
                 "model loaded"
             );
@@ -187,6 +188,7 @@ pub fn load(
 
 fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result<Model, Reason> {
     let (model, format) = source.read()?;
+    let pixel_scale = options.pixel_range.scale(&model);
     let network = Network::new(model, options.backend)?;
     let outputs = network.infer(vec![0.0; network.input_len()], 1)?;
     if !outputs.iter().all(|value| value.is_finite()) {
@@ -227,7 +229,7 @@ fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result
         meaning: Meaning::of(description),
         labels,
         picture,
-        pixel_scale: options.pixel_range.scale(description),
+        pixel_scale,
         batcher,
         network,
         instruments,

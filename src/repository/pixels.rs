@@ -2,13 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::keras::{self, Layer};
+use crate::keras::{self, Layer, MergeOp};
 use crate::preprocess::Size;
 
 /// The range of input values that a model was trained on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PixelRange {
-    /// Read from the model: one that begins with a Rescaling layer takes 0 to
+    /// Read from the model: one that scales its input down itself takes 0 to
     /// 255, any other 0 to 1, as nearly every published one was trained.
     #[default]
     Auto,
@@ -25,7 +25,8 @@ impl PixelRange {
         ("0-1", Self::Unit),
     ];
 
-    /// The factor from a grey value to an input value.
+    /// The factor from a grey value to an input value. Reads the model's weights too, so it is to
+    /// be asked before a network is made of it.
     pub fn scale(self, model: &keras::Model) -> f32 {
         match self {
             Self::Raw => 1.0,
@@ -36,19 +37,39 @@ impl PixelRange {
     }
 }
 
-/// Whether Rescaling comes before anything that computes.
+/// Whether the first thing that computes brings 0 to 255 down to a few units.
 fn scales_itself(model: &keras::Model) -> bool {
-    model
-        .nodes()
-        .iter()
-        .map(|node| &node.layer)
-        .find(|layer| {
-            !matches!(
-                layer,
-                Layer::Input | Layer::Identity | Layer::Permute { .. } | Layer::Reshape { .. }
-            )
-        })
-        .is_some_and(|first| matches!(first, Layer::Rescaling { .. }))
+    /// 1 / 255 and 1 / 127.5 are below; a layer that stretches 0 to 1 is far above.
+    const DOWN: f32 = 1.0 / 64.0;
+    /// Of values 0 to 1 neither mean nor deviation is so large.
+    const LARGE: f32 = 2.0;
+    let moves_only = |layer: &Layer| {
+        matches!(
+            layer,
+            Layer::Input
+                | Layer::Identity
+                | Layer::Permute { .. }
+                | Layer::Reshape { .. }
+                | Layer::Broadcast { .. }
+                | Layer::Pad { .. }
+                | Layer::Slice { .. }
+                | Layer::Resize2D { .. }
+        )
+    };
+    let Some(first) = model.nodes().iter().find(|node| !moves_only(&node.layer)) else {
+        return false;
+    };
+    let mut weights = first.weights.iter().flat_map(|weight| &weight.values);
+    match &first.layer {
+        Layer::Rescaling { scale, .. } => scale.iter().all(|scale| scale.abs() <= DOWN),
+        Layer::MergeConstant { op, .. } => match op {
+            MergeOp::Multiply => weights.all(|factor| factor.abs() <= DOWN),
+            MergeOp::Divide => weights.all(|divisor| divisor.abs() >= 1.0 / DOWN),
+            _ => weights.any(|shift| shift.abs() >= LARGE),
+        },
+        Layer::Normalization { .. } => weights.any(|moment| moment.abs() >= LARGE),
+        _ => false,
+    }
 }
 
 impl fmt::Display for PixelRange {

@@ -62,7 +62,6 @@ def TimeDistributed(kit, shape):
     if inner == 2:
         choices += [
             lambda: layers.Flatten(),
-            lambda: layers.Conv1D(kit.int(1, 4), 2, activation="relu"),
             lambda: layers.LSTM(3),
             lambda: layers.GlobalAveragePooling1D(),
         ]
