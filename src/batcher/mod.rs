@@ -1,7 +1,7 @@
 //! Requests in flight become batches for a network.
 //!
 //! A network that costs less than it would take to wake another thread is computed on the thread
-//! that read the request ([`inline`]); a heavier one has threads of its own ([`threads`]). What a
+//! that read the request (`inline`); a heavier one has threads of its own (`threads`). What a
 //! network costs is measured when its model is loaded. Either way a request that finds the engine
 //! idle is computed at once, and what arrives meanwhile forms the next batch: under light load a
 //! batch is one request and no latency is added, under heavy load batches grow by themselves.
