@@ -167,6 +167,14 @@ fn an_option_that_is_not_supported_is_named_with_its_layer_and_value() {
         &["'dense'", "activation", "swoosh", "softmax"],
     );
     refused(
+        dense("activation", json!("glu")),
+        &["'dense'", "activation", "glu", "halves the last axis"],
+    );
+    refused(
+        dense("activation", json!("threshold")),
+        &["'dense'", "threshold", "arguments"],
+    );
+    refused(
         dense("dtype", json!("int8")),
         &["'dense'", "dtype", "int8", "float32"],
     );
@@ -621,4 +629,28 @@ fn legacy_weights_under_another_name_or_named_twice_are_refused() {
     refused(keras::read(&twice), &["'first'"]);
     let swapped = replaced(&legacy(), "beta:0", "zeta:0");
     refused(keras::read(&swapped), &["beta"]);
+}
+
+#[test]
+fn a_type_that_announces_more_members_than_it_has_bytes_takes_no_memory() {
+    let original = legacy();
+    let name = b"keras_version\0\0\0";
+    let at = original
+        .windows(name.len())
+        .position(|w| w == name)
+        .unwrap()
+        + name.len();
+    assert_eq!(original[at], 0x19, "a text of variable length");
+    // Compounds, enumerations, and these inside a list: the parser makes room for 65,535 members.
+    let kinds = [
+        (0, 0x16, "compound"),
+        (0, 0x18, "65535 members"),
+        (8, 0x16, "compound"),
+        (8, 0x18, "65535 members"),
+    ];
+    for (further, class, words) in kinds {
+        let mut bytes = original.clone();
+        bytes[at + further..at + further + 3].copy_from_slice(&[class, 0xff, 0xff]);
+        refused(keras::read(&bytes), &[words]);
+    }
 }

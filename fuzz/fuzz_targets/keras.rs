@@ -15,7 +15,7 @@ mod parts;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 /// Memory that reading may take: so many bytes, and so many for each byte of the file.
-const ALLOWED: usize = 4 << 20;
+const ALLOWED: usize = 1 << 20;
 const ALLOWED_PER_BYTE: usize = 24;
 
 fuzz_target!(|input: &[u8]| {

@@ -50,6 +50,19 @@ pub const ACTIVATIONS: &[(&str, Activation)] = &[
     ("tanh_shrink", Activation::TanhShrink),
 ];
 
+/// The functions of `keras.activations` that are no activation of a layer, and why.
+const NOT_ACTIVATIONS: &[(&str, &str)] = &[
+    (
+        "glu",
+        "it halves the last axis, which the shapes of Keras's own layers do not account for, so \
+         that no layer can follow it",
+    ),
+    (
+        "threshold",
+        "it takes arguments that a name cannot give: Keras itself fails to call it",
+    ),
+];
+
 impl Options<'_> {
     /// The `activation` of the layer; linear where there is none.
     pub fn activation(&self) -> Result<Activation, Error> {
@@ -68,8 +81,16 @@ impl Options<'_> {
             _ => None,
         };
         activation.ok_or_else(|| {
+            let name = value.as_str().or_else(|| value.get("config")?.as_str());
+            let known = NOT_ACTIVATIONS
+                .iter()
+                .find(|(known, _)| Some(*known) == name);
             let names: Vec<_> = ACTIVATIONS.iter().map(|(name, _)| *name).collect();
-            self.unsupported(key, value, &format!("supported: {}", names.join(", ")))
+            let hint = match known {
+                Some((_, reason)) => (*reason).to_owned(),
+                None => format!("supported: {}", names.join(", ")),
+            };
+            self.unsupported(key, value, &hint)
         })
     }
 

@@ -17,12 +17,6 @@ use hdf5_reader::{ByteOrder, Datatype, Storage};
 
 use super::metered::Metered;
 
-/// Largest object header. Keras's take less than a thousand bytes, but for the lists of names in
-/// legacy files, each of which may take 64 KiB.
-const MAX_HEADER: usize = 1 << 20;
-/// Most messages of an object header; Keras's have about ten.
-const MAX_MESSAGES: u16 = 1024;
-
 /// Why an HDF5 file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -174,25 +168,6 @@ impl<'a> File<'a> {
                 "the values are not float16, bfloat16, float32 or float64 but {other_type:?}"
             ))),
         }
-    }
-
-    pub(super) fn header(&self, address: u64) -> Result<ObjectHeader, Error> {
-        // Of version 1: version, nothing, count of messages (2 bytes). The parser makes room for as
-        // many as are announced.
-        if let Some(&[1, _, low, high]) = self.storage.slice(address, 4)
-            && u16::from_le_bytes([low, high]) > MAX_MESSAGES
-        {
-            return Err(other(format!(
-                "an object has more than {MAX_MESSAGES} messages"
-            )));
-        }
-        Ok(ObjectHeader::parse_at_storage_with_limit(
-            &self.storage,
-            address,
-            self.offset_size,
-            self.length_size,
-            MAX_HEADER,
-        )?)
     }
 }
 

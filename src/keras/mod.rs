@@ -19,6 +19,7 @@ mod geometry;
 mod graph;
 mod groups;
 mod hdf5;
+mod headers;
 mod input;
 mod layer;
 mod lower;
