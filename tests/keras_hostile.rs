@@ -654,3 +654,11 @@ fn a_type_that_announces_more_members_than_it_has_bytes_takes_no_memory() {
         refused(keras::read(&bytes), &[words]);
     }
 }
+
+#[test]
+fn an_object_that_announces_more_messages_than_it_has_is_refused() {
+    let mut bytes = legacy();
+    // The root's header, of version 1: the count is its second pair of bytes.
+    bytes[96 + 2..96 + 4].copy_from_slice(&[0xff, 0xff]);
+    refused(keras::read(&bytes), &["messages", "announces 65535"]);
+}

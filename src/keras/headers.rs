@@ -9,8 +9,8 @@ use super::hdf5::{Error, File, other};
 /// Largest object header. Keras's take less than a thousand bytes, but for the lists of names in
 /// legacy files, each of which may take 64 KiB.
 const MAX_HEADER: usize = 1 << 20;
-/// Most messages of an object header; Keras's have about ten.
-const MAX_MESSAGES: usize = 1024;
+/// Most messages of an object header; Keras's have about ten. One takes more than 2 KiB, parsed.
+const MAX_MESSAGES: usize = 128;
 /// Bytes before the first message of a header of version 1.
 const PREFIX: usize = 16;
 
@@ -58,7 +58,7 @@ impl File<'_> {
             let mut rest = self.storage.slice(start, length).unwrap_or_default();
             while let Some((kind, data, after)) = split_message(rest) {
                 messages += 1;
-                if messages.max(announced) > MAX_MESSAGES {
+                if messages > MAX_MESSAGES {
                     return Err(other(format!(
                         "an object has more than {MAX_MESSAGES} messages"
                     )));
@@ -71,6 +71,11 @@ impl File<'_> {
                 }
                 rest = after;
             }
+        }
+        if announced > messages {
+            return Err(other(format!(
+                "an object has {messages} messages where it announces {announced}"
+            )));
         }
         Ok(())
     }
