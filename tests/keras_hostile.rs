@@ -662,3 +662,16 @@ fn an_object_that_announces_more_messages_than_it_has_is_refused() {
     bytes[96 + 2..96 + 4].copy_from_slice(&[0xff, 0xff]);
     refused(keras::read(&bytes), &["messages", "announces 65535"]);
 }
+
+#[test]
+fn a_dataset_in_other_files_or_compressed_is_refused_before_its_parts_are_counted() {
+    let original = legacy();
+    // The first message of the root's header: its type, its length, flags; then its data.
+    let first = 96 + 16;
+    for kind in [0x07, 0x0b] {
+        let mut bytes = original.clone();
+        bytes[first] = kind;
+        bytes[first + 8..first + 16].copy_from_slice(&[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+        refused(keras::read(&bytes), &["compressed or external"]);
+    }
+}

@@ -5,19 +5,15 @@
 //! a listener for each thread (SO_REUSEPORT) would leave that to the kernel's hash of addresses.
 
 use std::io;
-use std::net::TcpStream as StdTcpStream;
-use std::pin::Pin;
+use std::net::{IpAddr, TcpStream as StdTcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// Connections at once; the next ones wait in the listener's backlog. Below
 /// the usual limit of 1024 descriptors, so that files and the HTTP side have some left.
@@ -62,7 +58,7 @@ struct Hand {
 
 impl Dealer {
     /// The connections of one more thread, to be polled on it.
-    pub fn hand(&mut self) -> impl Stream<Item = io::Result<Connection>> + Send + use<> {
+    pub fn hand(&mut self) -> impl Stream<Item = Connection> + Send + use<> {
         let (dealt, hand) = mpsc::unbounded_channel();
         let open = Arc::default();
         self.0.push(Hand { open, dealt });
@@ -95,7 +91,7 @@ struct Dealt {
 
 /// A connection's place among those allowed, and among those of its thread.
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     open: Arc<AtomicUsize>,
     _place: OwnedSemaphorePermit,
 }
@@ -107,7 +103,7 @@ impl Drop for Place {
 }
 
 /// The connections that have begun to speak HTTP/2; those that do not are closed in time.
-fn connections(hand: UnboundedReceiver<Dealt>) -> impl Stream<Item = io::Result<Connection>> {
+fn connections(hand: UnboundedReceiver<Dealt>) -> impl Stream<Item = Connection> {
     let dealt = stream::unfold(
         hand,
         |mut hand| async move { Some((hand.recv().await?, hand)) },
@@ -118,14 +114,16 @@ fn connections(hand: UnboundedReceiver<Dealt>) -> impl Stream<Item = io::Result<
             // An answer is small and must not wait for the next one. A socket that refuses is
             // closed anyway.
             let _ = stream.set_nodelay(true);
+            let peer = stream.peer_addr()?.ip();
             tokio::time::timeout(PREFACE_TIMEOUT, preface(&stream)).await??;
             Ok(Connection {
                 stream,
+                peer,
                 _held: held,
             })
         })
         .buffer_unordered(MAX_CONNECTIONS)
-        .filter_map(|connection: io::Result<Connection>| async { connection.ok().map(Ok) })
+        .filter_map(|connection: io::Result<Connection>| async { connection.ok() })
 }
 
 /// Waits until the client has said its preface, or something else, which is hyper's to answer.
@@ -143,57 +141,10 @@ async fn preface(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// A connection and its place.
+/// A connection that has begun to speak HTTP/2, and its place.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
-    _held: Place,
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+    pub stream: TcpStream,
+    pub peer: IpAddr,
+    pub _held: Place,
 }

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
-use tonic::body::Body;
 
 use super::status;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Bytes that are free, shared by clones.
 #[derive(Clone, Debug)]
@@ -47,13 +48,13 @@ impl Memory {
     }
 
     /// `body`, with what has arrived of a message that is not whole yet counted.
-    pub(super) fn count(&self, body: Body) -> Body {
-        Body::new(Counted {
+    pub(super) fn count<B>(&self, body: B) -> Counted<B> {
+        Counted {
             inner: body,
             memory: self.clone(),
             held: None,
             message: Message::default(),
-        })
+        }
     }
 }
 
@@ -63,15 +64,15 @@ fn amount(bytes: usize) -> u32 {
 }
 
 /// A request's body.
-struct Counted {
-    inner: Body,
+pub(super) struct Counted<B> {
+    inner: B,
     memory: Memory,
     /// As many bytes as have arrived of the message that is not whole.
     held: Option<OwnedSemaphorePermit>,
     message: Message,
 }
 
-impl Counted {
+impl<B> Counted<B> {
     fn arrived(&mut self, data: &[u8]) -> Result<(), Status> {
         self.message.arrived(data);
         let held = self
@@ -133,22 +134,25 @@ impl Message {
     }
 }
 
-impl HttpBody for Counted {
+impl<B> HttpBody for Counted<B>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
     type Data = Bytes;
-    type Error = Status;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
             && let Err(status) = self.arrived(data)
         {
-            return Poll::Ready(Some(Err(status)));
+            return Poll::Ready(Some(Err(status.into())));
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -168,12 +172,7 @@ mod tests {
     fn only_what_is_not_whole_is_counted_however_the_frames_are_cut() {
         let memory = Memory::new(100);
         let free = || memory.0.available_permits();
-        let mut body = Counted {
-            inner: Body::empty(),
-            memory: memory.clone(),
-            held: None,
-            message: Message::default(),
-        };
+        let mut body = memory.count(());
         let mut bytes = vec![0, 0, 0, 0, 60];
         bytes.extend([7; 60]);
         bytes.extend([0, 0, 0, 0, 0]);
@@ -190,12 +189,7 @@ mod tests {
     #[test]
     fn more_than_there_is_is_refused_and_what_was_taken_comes_back() {
         let memory = Memory::new(100);
-        let mut body = Counted {
-            inner: Body::empty(),
-            memory: memory.clone(),
-            held: None,
-            message: Message::default(),
-        };
+        let mut body = memory.count(());
         body.arrived(&[0, 0, 0, 1, 0]).unwrap();
         body.arrived(&[0; 90]).unwrap();
         let status = body.arrived(&[0; 90]).unwrap_err();

@@ -36,31 +36,49 @@ pub struct Mnist {
 impl Mnist {
     async fn answer(
         &self,
-        peer: Option<IpAddr>,
+        client: IpAddr,
         request: pb::PredictRequest,
         (permit, _held): (Permit, Held),
     ) -> Result<pb::PredictResponse, Status> {
         let started = Instant::now();
         let answer = self.classifier.classify(read(request)?, permit).await?;
-        if let Some(peer) = peer {
-            let values = answer.model.network.input_len();
-            self.telemetry
-                .client_request(peer, values, started.elapsed());
-        }
+        let values = answer.model.network.input_len();
+        self.telemetry
+            .client_request(client, values, started.elapsed());
         Ok(answer.into())
     }
 }
 
+/// [`Mnist`] for one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Connected {
+    pub mnist: Mnist,
+    /// The address at its other end.
+    pub peer: IpAddr,
+}
+
+impl Connected {
+    /// Who the request comes from.
+    fn client<T>(&self, request: &Request<T>) -> IpAddr {
+        let trusted = self.mnist.trust_forwarded_for;
+        let forwarded = trusted.then(|| peer::forwarded(request)).flatten();
+        forwarded.unwrap_or(self.peer)
+    }
+}
+
 #[tonic::async_trait]
-impl pb::mnist_service_server::MnistService for Mnist {
+impl pb::mnist_service_server::MnistService for Connected {
     async fn predict(
         &self,
         request: Request<pb::PredictRequest>,
     ) -> Result<Response<pb::PredictResponse>, Status> {
-        let peer = peer::address(&request, self.trust_forwarded_for);
+        let client = self.client(&request);
         let request = request.into_inner();
-        let place = (self.classifier.admit()?, self.memory.take(size(&request))?);
-        let answer = self.answer(peer, request, place).await?;
+        let Mnist {
+            classifier, memory, ..
+        } = &self.mnist;
+        let place = (classifier.admit()?, memory.take(size(&request))?);
+        let answer = self.mnist.answer(client, request, place).await?;
         Ok(Response::new(answer))
     }
 
@@ -71,8 +89,8 @@ impl pb::mnist_service_server::MnistService for Mnist {
         &self,
         request: Request<Streaming<pb::PredictRequest>>,
     ) -> Result<Response<Self::PredictStreamStream>, Status> {
-        let peer = peer::address(&request, self.trust_forwarded_for);
-        let (service, places) = (self.clone(), self.clone());
+        let client = self.client(&request);
+        let (service, places) = (self.mnist.clone(), self.mnist.clone());
         let answers = request
             .into_inner()
             // No item is read before the one before it has its place and its memory.
@@ -91,7 +109,7 @@ impl pb::mnist_service_server::MnistService for Mnist {
                 let service = service.clone();
                 async move {
                     let (item, place) = item?;
-                    let answer = service.answer(peer, item, place).await;
+                    let answer = service.answer(client, item, place).await;
                     Ok(answer.unwrap_or_else(|status| status::item(&status)))
                 }
             })

@@ -1,5 +1,6 @@
 //! The gRPC door: tonic services, one file a service, and the server that carries them.
 
+mod answering;
 mod codec;
 mod connections;
 mod memory;

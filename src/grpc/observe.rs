@@ -1,5 +1,6 @@
 //! Around every call: how long it took and how it ended.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,10 +10,8 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::body::Body;
 use tonic::{Code, Status};
-use tower_layer::Layer;
-use tower_service::Service;
 
-use super::memory::Memory;
+use super::memory::{Counted, Memory};
 use super::status;
 use crate::telemetry::{Method, Rejection, Telemetry};
 
@@ -26,68 +25,55 @@ pub(super) struct Observe {
     pub request_timeout: Duration,
 }
 
-impl<S> Layer<S> for Observe {
-    type Service = Observed<S>;
-
-    fn layer(&self, inner: S) -> Observed<S> {
-        Observed {
-            inner,
-            observe: self.clone(),
-        }
+impl Observe {
+    /// A call begins with this request.
+    pub fn begin<B>(&self, request: Request<B>) -> (Begun, Request<Counted<B>>) {
+        let begun = Begun {
+            call: Call::begin(&self.telemetry, request.uri().path()),
+            patience: timeout(request.headers()).map_or(self.request_timeout, |asked| {
+                asked.min(self.request_timeout)
+            }),
+            limit: self.max_message_bytes,
+        };
+        (begun, request.map(|body| self.memory.count(body)))
     }
 }
 
-/// A service with [`Observe`] around it.
-#[derive(Clone, Debug)]
-pub(super) struct Observed<S> {
-    inner: S,
-    observe: Observe,
+/// A call and its bounds.
+pub(super) struct Begun {
+    call: Call,
+    patience: Duration,
+    limit: usize,
 }
 
-impl<S> Service<Request<Body>> for Observed<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let call = Call::begin(&self.observe.telemetry, &request);
-        let patience = timeout(request.headers()).map_or(self.observe.request_timeout, |asked| {
-            asked.min(self.observe.request_timeout)
-        });
-        let memory = &self.observe.memory;
-        let response = self.inner.call(request.map(|body| memory.count(body)));
-        let limit = self.observe.max_message_bytes;
-        Box::pin(async move {
-            let Ok(response) = tokio::time::timeout(patience, response).await else {
-                call.telemetry.rejected(Rejection::Deadline);
-                call.end(Code::DeadlineExceeded as i32);
-                return Ok(status::too_late(patience).into_http());
-            };
-            let mut response = response?;
-            name_the_limit(response.headers_mut(), limit);
-            Ok(match code(response.headers()) {
-                // An answer without a body has its status among the headers.
-                Some(code) => {
-                    call.end(code);
-                    response
-                }
-                None => response.map(|inner| {
-                    Body::new(ObservedBody {
-                        inner,
-                        call: Some(call),
-                        limit,
-                    })
-                }),
-            })
-        })
+impl Begun {
+    /// Waits for the answer, for so long, and follows it to its end.
+    pub async fn answer(
+        self,
+        response: impl Future<Output = Result<Response<Body>, Infallible>>,
+    ) -> Result<Response<ObservedBody>, Infallible> {
+        let Self {
+            call,
+            patience,
+            limit,
+        } = self;
+        let Ok(response) = tokio::time::timeout(patience, response).await else {
+            call.telemetry.rejected(Rejection::Deadline);
+            call.end(Code::DeadlineExceeded as i32);
+            let refusal = status::too_late(patience).into_http();
+            return Ok(refusal.map(|inner| ObservedBody::new(inner, None, limit)));
+        };
+        let mut response = response?;
+        name_the_limit(response.headers_mut(), limit);
+        let call = match code(response.headers()) {
+            // An answer without a body has its status among the headers.
+            Some(code) => {
+                call.end(code);
+                None
+            }
+            None => Some(call),
+        };
+        Ok(response.map(|inner| ObservedBody::new(inner, call, limit)))
     }
 }
 
@@ -117,10 +103,10 @@ struct Call {
 }
 
 impl Call {
-    fn begin(telemetry: &Arc<Telemetry>, request: &Request<Body>) -> Self {
+    fn begin(telemetry: &Arc<Telemetry>, path: &str) -> Self {
         Self {
             telemetry: Arc::clone(telemetry),
-            method: Method::of(request.uri().path()),
+            method: Method::of(path),
             begun: Instant::now(),
             ended: false,
         }
@@ -166,11 +152,18 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// An answer on its way out; its last frame has the status.
-struct ObservedBody {
+pub(super) struct ObservedBody {
     inner: Body,
+    /// Until its end is known.
     call: Option<Call>,
     /// Largest message, for [`name_the_limit`].
     limit: usize,
+}
+
+impl ObservedBody {
+    fn new(inner: Body, call: Option<Call>, limit: usize) -> Self {
+        Self { inner, call, limit }
+    }
 }
 
 impl HttpBody for ObservedBody {

@@ -13,21 +13,14 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::Mnist;
+use super::answering::{Answering, serve_hand};
 use super::connections::{Dealer, accept};
 use super::memory::Memory;
 use super::observe::Observe;
 use super::proto;
-use super::proto::mnist::mnist_service_server::{MnistServiceServer, SERVICE_NAME};
+use super::proto::mnist::mnist_service_server::SERVICE_NAME;
 use crate::readiness::{Readiness, State};
 use crate::telemetry::Telemetry;
-
-/// A peer that says nothing for so long is pinged, and is gone if it does not answer the ping in time.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Calls one connection may have open at once.
-const MAX_STREAMS: u32 = 128;
-/// Largest request headers.
-const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// How calls are bounded.
 #[derive(Clone, Copy, Debug)]
@@ -72,11 +65,7 @@ impl Server {
         let now = *state.borrow_and_update();
         report(&reporter, now).await;
         let follow = tokio::spawn(follow(reporter, state));
-        let max_message_bytes = self.config.max_message_bytes;
-        let mnist = MnistServiceServer::new(self.mnist.clone())
-            .max_decoding_message_size(max_message_bytes);
-        let routes = Routes::new(mnist)
-            .add_service(health)
+        let others = Routes::new(health)
             .add_service(reflection()?.build_v1()?)
             .add_service(reflection()?.build_v1alpha()?)
             .prepare();
@@ -84,14 +73,13 @@ impl Server {
         let mut dealer = Dealer::default();
         let (running, mut ended) = mpsc::channel::<()>(1);
         for index in 0..self.config.threads.max(1) {
-            let serving = self.serve_hand(routes.clone(), dealer.hand());
+            let answering = self.answering(others.clone());
+            let serving = serve_hand(answering, dealer.hand(), self.readiness.clone());
             let (runtime, running) = (runtime()?, running.clone());
             thread::Builder::new()
                 .name(format!("kiln-serve-{index}"))
                 .spawn(move || {
-                    if let Err(error) = runtime.block_on(serving) {
-                        tracing::error!(%error, "a serving thread failed");
-                    }
+                    runtime.block_on(serving);
                     // A decode that still runs has nobody left to wait for it.
                     runtime.shutdown_background();
                     drop(running);
@@ -103,7 +91,7 @@ impl Server {
             () = accept(listener, dealer) => {}
             () = self.readiness.draining() => {}
         }
-        // tonic's own graceful shutdown waits for ever for a silent peer or an open Watch.
+        // A silent peer or an open Watch would hold the drain up for ever.
         let drain_timeout = self.config.drain_timeout;
         if tokio::time::timeout(drain_timeout, ended.recv())
             .await
@@ -115,29 +103,18 @@ impl Server {
         Ok(())
     }
 
-    /// Serves the connections of one thread until there are no more.
-    fn serve_hand<C>(
-        &self,
-        routes: Routes,
-        connections: C,
-    ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<C>
-    where
-        C: futures_util::Stream<Item = io::Result<super::connections::Connection>> + Send + 'static,
-    {
-        let draining = self.readiness.clone();
-        tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .http2_max_header_list_size(MAX_HEADER_BYTES)
-            .max_concurrent_streams(MAX_STREAMS)
-            .layer(Observe {
+    /// What each thread answers with.
+    fn answering(&self, others: Routes) -> Answering {
+        Answering {
+            mnist: self.mnist.clone(),
+            others,
+            observe: Observe {
                 telemetry: Arc::clone(&self.telemetry),
                 memory: self.memory.clone(),
                 max_message_bytes: self.config.max_message_bytes,
                 request_timeout: self.config.request_timeout,
-            })
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(connections, async move { draining.draining().await })
+            },
+        }
     }
 }
 

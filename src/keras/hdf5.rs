@@ -105,11 +105,6 @@ impl<'a> File<'a> {
                 HdfMessage::Dataspace(space) => shape = Some(&space.dims),
                 HdfMessage::Datatype(message) => datatype = Some(&message.datatype),
                 HdfMessage::DataLayout(message) => place = Some(&message.layout),
-                HdfMessage::FilterPipeline(_) | HdfMessage::ExternalFiles(_) => {
-                    return Err(other(
-                        "a dataset is compressed or external, which Keras never writes",
-                    ));
-                }
                 _ => {}
             }
         }

@@ -16,6 +16,8 @@ const PREFIX: usize = 16;
 
 /// Types of messages (HDF5 File Format Specification, IV.A.2).
 const DATATYPE: u16 = 0x03;
+const EXTERNAL_FILES: u16 = 0x07;
+const FILTERS: u16 = 0x0b;
 const ATTRIBUTE: u16 = 0x0c;
 const CONTINUATION: u16 = 0x10;
 
@@ -66,6 +68,11 @@ impl File<'_> {
                 match kind {
                     DATATYPE => check_type(data)?,
                     ATTRIBUTE => check_type(type_of_attribute(data).unwrap_or_default())?,
+                    EXTERNAL_FILES | FILTERS => {
+                        return Err(other(
+                            "a dataset is compressed or external, which Keras never writes",
+                        ));
+                    }
                     CONTINUATION => chunks.extend(self.continuation(data)),
                     _ => {}
                 }

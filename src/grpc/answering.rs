@@ -1,0 +1,128 @@
+//! HTTP/2 on the connections of one thread, and which service answers a call.
+//!
+//! hyper serves the connections and tonic's generated code the calls. tonic's own server stands for
+//! neither: it finds the one service that matters through a router and wraps bodies and futures in
+//! boxes on the way, which costs as much as the forward pass of a small network.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::task::JoinSet;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower_service::Service;
+
+use super::connections::Connection;
+use super::mnist::{Connected, Mnist};
+use super::observe::{Observe, ObservedBody};
+use super::proto::mnist::mnist_service_server::MnistServiceServer;
+use crate::readiness::Readiness;
+
+/// A peer that says nothing for so long is pinged, and is gone if it does not answer the ping in time.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Calls one connection may have open at once.
+const MAX_STREAMS: u32 = 128;
+/// Largest request headers.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+
+/// The paths of the digit service begin with it.
+const MNIST: &str = "/mnist.v1.MnistService/";
+
+/// What a thread answers with.
+#[derive(Clone, Debug)]
+pub(super) struct Answering {
+    pub mnist: Mnist,
+    /// Health and reflection.
+    pub others: Routes,
+    pub observe: Observe,
+}
+
+/// Serves `connections` until there are no more or the server drains, and then until those that are
+/// open have answered what they were asked.
+pub(super) async fn serve_hand(
+    answering: Answering,
+    connections: impl Stream<Item = Connection>,
+    readiness: Readiness,
+) {
+    let mut connections = pin!(connections);
+    let mut draining = pin!(readiness.draining());
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = &mut draining => break,
+            Some(_) = open.join_next() => {}
+            connection = connections.next() => match connection {
+                Some(connection) => {
+                    open.spawn(serve(answering.clone(), connection, readiness.clone()));
+                }
+                None => break,
+            },
+        }
+    }
+    while open.join_next().await.is_some() {}
+}
+
+async fn serve(answering: Answering, connection: Connection, readiness: Readiness) {
+    let mnist = Connected {
+        mnist: answering.mnist,
+        peer: connection.peer,
+    };
+    let calls = Calls {
+        mnist: MnistServiceServer::new(mnist)
+            .max_decoding_message_size(answering.observe.max_message_bytes),
+        others: answering.others,
+        observe: answering.observe,
+    };
+    let serving = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(KEEPALIVE_INTERVAL))
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .auto_date_header(false)
+        .serve_connection(
+            TokioIo::new(connection.stream),
+            service_fn(|request| calls.answer(request)),
+        );
+    let mut serving = pin!(serving);
+    let ended = tokio::select! {
+        biased;
+        ended = serving.as_mut() => ended,
+        () = readiness.draining() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection failed");
+    }
+}
+
+/// The services, as one connection sees them.
+struct Calls {
+    mnist: MnistServiceServer<Connected>,
+    others: Routes,
+    observe: Observe,
+}
+
+impl Calls {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<ObservedBody>, Infallible>> + use<> {
+        let (begun, request) = self.observe.begin(request);
+        begun.answer(if request.uri().path().starts_with(MNIST) {
+            self.mnist.clone().call(request)
+        } else {
+            Box::pin(self.others.clone().call(request.map(Body::new)))
+        })
+    }
+}
