@@ -1,10 +1,10 @@
 //! What reading a Keras file promises when the file is not as Keras writes it: harmless changes are
 //! taken, everything else gets an error that says where and why, and nothing makes it panic.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
-use flate2::{Compression, write::DeflateEncoder};
+use flate2::{Compression, read::GzDecoder, write::DeflateEncoder};
 use kiln::keras::{self, Error, Model};
 use rawzip::{CompressionMethod, ZipArchive, ZipArchiveWriter};
 use serde_json::{Value, json};
@@ -674,4 +674,30 @@ fn a_dataset_in_other_files_or_compressed_is_refused_before_its_parts_are_counte
         bytes[first + 8..first + 16].copy_from_slice(&[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
         refused(keras::read(&bytes), &["compressed or external"]);
     }
+}
+
+/// What an input of the fuzzer stands for.
+#[path = "../fuzz/fuzz_targets/parts.rs"]
+#[allow(dead_code, reason = "the fuzzer also writes inputs")]
+mod parts;
+
+#[test]
+fn whatever_the_fuzzer_came_upon_has_an_answer() {
+    let packed = std::fs::read("tests/fixtures/fuzzed.gz").unwrap();
+    let mut inputs = Vec::new();
+    GzDecoder::new(&packed[..])
+        .read_to_end(&mut inputs)
+        .unwrap();
+    let (mut rest, mut read, mut refused) = (&inputs[..], 0, 0);
+    // Each with its length (4 bytes, little-endian) before it.
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (input, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        rest = after;
+        match parts::file(input).map(|file| keras::read(&file)) {
+            Some(Ok(_)) => read += 1,
+            Some(Err(_)) => refused += 1,
+            None => {}
+        }
+    }
+    assert!(refused > 1000 && read > 0, "{read} read, {refused} refused");
 }
