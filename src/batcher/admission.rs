@@ -14,7 +14,15 @@ pub struct Admission {
 
 /// One request's place, given back when it is dropped. It travels with the request.
 #[derive(Debug)]
-pub struct Permit(#[expect(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
+pub struct Permit(Option<OwnedSemaphorePermit>);
+
+impl Permit {
+    /// Whether this was the last place, so that the next request is turned away.
+    pub(super) fn is_last(&self) -> bool {
+        let place = self.0.as_ref();
+        place.is_some_and(|place| place.semaphore().available_permits() == 0)
+    }
+}
 
 impl Admission {
     /// Lets `limit` requests in at once.

@@ -7,13 +7,16 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Config;
 use super::compute::{Compute, Request};
 
 /// How long a batch may hold up the thread's other work.
 const LONGEST_BATCH: Duration = Duration::from_micros(500);
+/// How long batches may, one after the other, while every place is taken: what would be read
+/// meanwhile would only be turned away, and turning away thousands costs more than computing them.
+const LONGEST_TURN: Duration = Duration::from_millis(50);
 
 /// The lanes of one model.
 #[derive(Debug)]
@@ -85,6 +88,7 @@ impl Running {
     async fn run(mut self) {
         let limit = self.shared.compute.limit(LONGEST_BATCH);
         let mut batch = Vec::new();
+        let mut turn = Turn::default();
         loop {
             if !self.shared.delay.is_zero() {
                 tokio::time::sleep(self.shared.delay).await;
@@ -99,10 +103,37 @@ impl Running {
                     return;
                 }
             }
+            turn.goes_on(&batch);
             self.shared.compute.run(&mut batch);
-            // Lets what has come in meanwhile be read, and the answers be written.
-            tokio::task::yield_now().await;
+            if turn.is_over() {
+                // Lets what has come in meanwhile be read, and the answers be written.
+                tokio::task::yield_now().await;
+                turn = Turn::default();
+            }
         }
+    }
+}
+
+/// Batches that are computed before anything else is done: one, or many while every place is taken.
+#[derive(Default)]
+struct Turn {
+    /// Since when, if every place was taken when it began.
+    crowded: Option<Instant>,
+    begun: bool,
+}
+
+impl Turn {
+    fn goes_on(&mut self, batch: &[Request]) {
+        if !self.begun {
+            self.begun = true;
+            let crowded = batch.last().is_some_and(|request| request.permit.is_last());
+            self.crowded = crowded.then(Instant::now);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.crowded
+            .is_none_or(|since| since.elapsed() >= LONGEST_TURN)
     }
 }
 

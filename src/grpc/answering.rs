@@ -5,7 +5,9 @@
 //! boxes on the way, which costs as much as the forward pass of a small network.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
@@ -23,6 +25,8 @@ use super::connections::Connection;
 use super::mnist::{Connected, Mnist};
 use super::observe::{Observe, ObservedBody};
 use super::proto::mnist::mnist_service_server::MnistServiceServer;
+use super::status;
+use crate::classify::Classifier;
 use crate::readiness::Readiness;
 
 /// A peer that says nothing for so long is pinged, and is gone if it does not answer the ping in time.
@@ -35,6 +39,8 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// The paths of the digit service begin with it.
 const MNIST: &str = "/mnist.v1.MnistService/";
+/// The one method whose calls are turned away when there are too many; a stream waits instead.
+const PREDICT: &str = "/mnist.v1.MnistService/Predict";
 
 /// What a thread answers with.
 #[derive(Clone, Debug)]
@@ -71,11 +77,13 @@ pub(super) async fn serve_hand(
 }
 
 async fn serve(answering: Answering, connection: Connection, readiness: Readiness) {
+    let classifier = Arc::clone(&answering.mnist.classifier);
     let mnist = Connected {
         mnist: answering.mnist,
         peer: connection.peer,
     };
     let calls = Calls {
+        classifier,
         mnist: MnistServiceServer::new(mnist)
             .max_decoding_message_size(answering.observe.max_message_bytes),
         others: answering.others,
@@ -108,6 +116,7 @@ async fn serve(answering: Answering, connection: Connection, readiness: Readines
 
 /// The services, as one connection sees them.
 struct Calls {
+    classifier: Arc<Classifier>,
     mnist: MnistServiceServer<Connected>,
     others: Routes,
     observe: Observe,
@@ -119,7 +128,11 @@ impl Calls {
         request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<ObservedBody>, Infallible>> + use<> {
         let (begun, request) = self.observe.begin(request);
-        begun.answer(if request.uri().path().starts_with(MNIST) {
+        let path = request.uri().path();
+        begun.answer(if path == PREDICT && self.classifier.admit().is_err() {
+            // Before its message is read: a refusal must cost less than an answer.
+            Box::pin(ready(Ok(status::full())))
+        } else if path.starts_with(MNIST) {
             self.mnist.clone().call(request)
         } else {
             Box::pin(self.others.clone().call(request.map(Body::new)))

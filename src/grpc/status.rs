@@ -1,7 +1,10 @@
 //! Errors as gRPC statuses: the one place where they meet.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use http::HeaderMap;
+use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -81,6 +84,18 @@ pub(super) fn too_late(patience: Duration) -> Status {
         "no answer within {patience:?}: send the request faster, allow more time, \
          or start the server with a larger --request-timeout"
     ))
+}
+
+/// The answer to a call for which there is no place ([`Error::Full`]), laid out once: when there are
+/// many of them, there is little time for each.
+pub(super) fn full() -> http::Response<Body> {
+    static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+        let response = Status::from(Error::Full).into_http::<Body>();
+        response.into_parts().0.headers
+    });
+    let mut response = http::Response::new(Body::empty());
+    response.headers_mut().clone_from(&HEADERS);
+    response
 }
 
 /// A status inside a stream, which goes on.

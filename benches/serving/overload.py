@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Kiln with more to do than it can: what it still answers, how soon, and whether a health check is held up.
+
+    python3 benches/serving/overload.py target/release/kiln [--seconds 4]
+
+The server has core 0, h2load (Debian's nghttp2-client) and the health checks share core 1, so the latter are an upper
+bound. `peak` is 4 connections of 32 calls; `overload` 64 of 64, twice the calls that Kiln lets in, each refusal followed
+by another call at once. At the end one thread is compared with two, h2load with whatever the two leave. Answers, and
+how soon they came, are taken from Kiln's own histogram; the health checks go over a connection of their own.
+"""
+
+import argparse
+import pathlib
+import re
+import socket
+import struct
+import subprocess
+import threading
+import time
+import urllib.request
+
+import wire
+
+GRPC, HTTP = 50061, 50062
+PREDICT = 'rpc_method="mnist.v1.MnistService/Predict"'
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kiln")
+    parser.add_argument("--seconds", type=float, default=4)
+    options = parser.parse_args()
+    print("| network | load | answered/s | p99, ms | refused/s | health check p50, p99, ms |")
+    print("|---|---|--:|--:|--:|--:|")
+    for network in ("mnist-mlp", "mnist"):
+        with serving(options.kiln, 1, "0"):
+            h2load(network, 4, 32, 1, "1")
+            for name, connections, streams in (("peak", 4, 32), ("overload", 64, 64)) * 2:
+                found = measure(network, connections, streams, options.seconds)
+                print(f"| `{network}` | {name} | {found} |", flush=True)
+    print("\n| network | one thread/s | two threads/s | ratio |\n|---|--:|--:|--:|")
+    for network in ("mnist-mlp", "mnist"):
+        rates = {1: [], 2: []}
+        for _ in range(3):
+            for threads, cores, load in ((1, "0", "1"), (2, "0,1", "0,1")):
+                with serving(options.kiln, threads, cores):
+                    h2load(network, 8, 32, 0.5, load)
+                    before, began = answered(), time.perf_counter()
+                    h2load(network, 8, 32, options.seconds / 2, load)
+                    rates[threads].append((answered() - before) / (time.perf_counter() - began))
+        one, two = (sorted(rates[threads])[1] for threads in (1, 2))
+        print(f"| `{network}` | {one:,.0f} | {two:,.0f} | {two / one:.2f} |", flush=True)
+
+
+class serving:
+    def __init__(self, kiln, threads, cores):
+        addresses = [f"--grpc-listen=127.0.0.1:{GRPC}", f"--http-listen=127.0.0.1:{HTTP}", "--log=error"]
+        self.command = ["taskset", "-c", cores, kiln, "serve", f"--threads={threads}", *addresses]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command)
+        while True:
+            try:
+                if urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/readyz", timeout=5).status == 200:
+                    return
+            except OSError:
+                time.sleep(0.02)
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+
+def h2load(network, connections, streams, seconds, core):
+    picture = bytes(784)
+    request = pathlib.Path(f"/tmp/kiln-overload-{network}")
+    request.write_bytes(wire.grpc_message(wire.field(2, picture) + wire.field(4, network)))
+    command = ["taskset", "-c", core, "h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds * 1000:.0f}ms"]
+    command += ["-d", request, "-H", "content-type: application/grpc", "-H", "te: trailers"]
+    command += [f"http://127.0.0.1:{GRPC}/mnist.v1.MnistService/Predict"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def scrape():
+    return urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/metrics", timeout=30).read().decode()
+
+
+def buckets(text):
+    """Calls answered with OK so far, by the upper bound of the seconds that they took."""
+    pattern = rf'call_duration_seconds_bucket{{{PREDICT},rpc_status_code="OK",.*?le="(.*?)"}} (\d+)'
+    return {float(bound): int(count) for bound, count in re.findall(pattern, text)}
+
+
+def answered():
+    return max(buckets(scrape()).values(), default=0)
+
+
+def refused(text):
+    return int(re.search(r'rejections_total{reason="queue_full"} (\d+)', text)[1])
+
+
+def measure(network, connections, streams, seconds):
+    before, began = scrape(), time.perf_counter()
+    health = Health()
+    health.start()
+    h2load(network, connections, streams, seconds, "1")
+    took = time.perf_counter() - began
+    times = health.end()
+    after = scrape()
+    calls = {bound: count - buckets(before).get(bound, 0) for bound, count in buckets(after).items()}
+    total = max(calls.values())
+    p99 = quantile(calls, 0.99 * total)
+    turned_away = refused(after) - refused(before)
+    median, worst = times[len(times) // 2], times[int(len(times) * 0.99)]
+    checks = f"{median * 1e3:.2f}, {worst * 1e3:.2f}"
+    return f"{total / took:,.0f} | {p99 * 1e3:.1f} | {turned_away / took:,.0f} | {checks}"
+
+
+def quantile(calls, rank):
+    """As Prometheus's histogram_quantile: along a straight line within the bucket."""
+    low, below = 0.0, 0
+    for bound in sorted(calls):
+        if calls[bound] >= rank:
+            return low + (bound - low) * (rank - below) / max(calls[bound] - below, 1)
+        low, below = bound, calls[bound]
+    return low
+
+
+class Health(threading.Thread):
+    """Asks gRPC's health service every few milliseconds over one connection."""
+
+    def __init__(self):
+        super().__init__()
+        self.ended, self.times = threading.Event(), []
+
+    def run(self):
+        names = {":method": "POST", ":scheme": "http", ":path": "/grpc.health.v1.Health/Check", ":authority": "kiln"}
+        names |= {"content-type": "application/grpc", "te": "trailers"}
+        block = b"".join(wire.literal(name, value) for name, value in names.items())
+        with socket.create_connection(("127.0.0.1", GRPC), 30) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + wire.frame(wire.SETTINGS, 0, 0))
+            answers = connection.makefile("rb")
+            for stream in range(1, 1 << 30, 2):
+                if self.ended.wait(0.005):
+                    return
+                began = time.perf_counter()
+                head = wire.frame(wire.HEADERS, wire.END_HEADERS, stream, block)
+                connection.sendall(head + wire.frame(wire.DATA, wire.END_STREAM, stream, struct.pack(">BI", 0, 0)))
+                while True:
+                    frame = answers.read(9)
+                    answers.read(int.from_bytes(frame[:3], "big"))
+                    if frame[3] == wire.HEADERS and frame[4] & wire.END_STREAM:
+                        break
+                self.times.append(time.perf_counter() - began)
+
+    def end(self):
+        self.ended.set()
+        self.join()
+        return sorted(self.times)
+
+
+if __name__ == "__main__":
+    main()
