@@ -279,30 +279,31 @@ async fn reflection_tells_of_every_service_in_both_versions() {
         );
     }
 
-    let ask = v1alpha::ServerReflectionRequest {
+    // A service's own file, and the details that an error may have.
+    let asked = [wanted[1], "google.rpc.BadRequest", "google.rpc.RetryInfo"];
+    let asks = asked.map(|symbol| v1alpha::ServerReflectionRequest {
         host: String::new(),
         message_request: Some(
             v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
-                wanted[1].to_owned(),
+                symbol.to_owned(),
             ),
         ),
-    };
+    });
     let mut answers = v1alpha::server_reflection_client::ServerReflectionClient::new(channel)
-        .server_reflection_info(tokio_stream::once(ask))
+        .server_reflection_info(tokio_stream::iter(asks))
         .await
         .unwrap()
         .into_inner();
-    let answer = answers
-        .message()
-        .await
-        .unwrap()
-        .unwrap()
-        .message_response
-        .unwrap();
-    assert!(matches!(
-        answer,
-        v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_)
-    ));
+    for symbol in asked {
+        let answer = answers.message().await.unwrap().unwrap();
+        assert!(
+            matches!(
+                answer.message_response.unwrap(),
+                v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_)
+            ),
+            "{symbol}"
+        );
+    }
 }
 
 #[tokio::test]

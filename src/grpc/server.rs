@@ -136,7 +136,9 @@ fn runtime() -> io::Result<Runtime> {
 fn reflection() -> Result<tonic_reflection::server::Builder<'static>, Error> {
     Ok(tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET))
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // So that clients without these files can read the details of an error.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET))
 }
 
 /// Tells gRPC's health service of every change of `state` from now on.

@@ -72,9 +72,24 @@ fn parse(filter: &str) -> Result<Targets, LogError> {
         .find(|part| !part.contains('=') && !level(part))
     {
         Some(part) => Err(LogError::Level(untrusted(part).to_string())),
-        None => Ok(parts.join(",").parse()?),
+        None => {
+            let verbose = |part: &&str| {
+                part.parse()
+                    .is_ok_and(|l: LevelFilter| l > LevelFilter::INFO)
+            };
+            let quiet = if parts.iter().any(verbose) {
+                CARRIERS
+            } else {
+                ""
+            };
+            // What comes later counts, so that whoever names a carrier hears it.
+            Ok(format!("{quiet}{}", parts.join(",")).parse()?)
+        }
     }
 }
+
+/// These log every frame and every poll, which buries what Kiln itself says at the same level.
+const CARRIERS: &str = "h2=info,hyper=info,hyper_util=info,tower=info,tonic=info,";
 
 /// What is logged: a level or a list such as `info,kiln::grpc=debug`.
 #[derive(Debug, Clone)]
@@ -193,6 +208,19 @@ mod tests {
         let text = logged("info, kiln::grpc=debug", Style::Json, log);
         assert!(text.contains("near") && !text.contains("far"));
         assert_eq!(logged("off", Style::Json, || tracing::error!("lost")), "");
+    }
+
+    #[test]
+    fn a_verbose_level_is_not_for_every_frame_unless_it_is_asked_for() {
+        let log = || {
+            tracing::debug!(target: "kiln::grpc", "near");
+            tracing::debug!(target: "h2::codec", "frame");
+        };
+        let text = logged("debug", Style::Json, log);
+        assert!(text.contains("near") && !text.contains("frame"));
+        assert!(logged("debug,h2=debug", Style::Json, log).contains("frame"));
+        let info = || tracing::info!(target: "h2", "frame");
+        assert_eq!(logged("warn", Style::Json, info), "");
     }
 
     #[test]
