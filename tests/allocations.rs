@@ -1,5 +1,7 @@
 //! What a request takes from the allocator, counted in a server that runs in this process.
 
+mod support;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +17,7 @@ use kiln::grpc::proto::mnist::predict_request::Input;
 use kiln::grpc::proto::mnist::{PredictRequest, PredictResponse};
 use kiln::grpc::{Config, Memory, Mnist, Server};
 use kiln::network::Backend;
-use kiln::preprocess::{self, Fit, Size};
+use kiln::preprocess;
 use kiln::readiness::Readiness;
 use kiln::repository::{self, PixelRange, Repository, Source};
 use kiln::telemetry::Telemetry;
@@ -218,16 +220,8 @@ fn cost(addr: SocketAddr, input: Input) -> (u64, u64) {
 #[test]
 fn a_request_stays_within_its_budget_of_allocations() {
     let addr = serve();
-    let picture = std::fs::read("examples/seven.png").unwrap();
-    let pixels = {
-        let size = Size {
-            width: 28,
-            height: 28,
-        };
-        preprocess::decode_and_fit(&picture, Fit::Auto, size, &preprocess::Limits::default())
-            .unwrap()
-    };
-    let (allocations, bytes) = cost(addr, Input::Pixels(pixels.into()));
+    let picture = std::fs::read(support::file("examples/seven.png")).unwrap();
+    let (allocations, bytes) = cost(addr, Input::Pixels(support::seven().into()));
     println!("pixels: {allocations} allocations, {bytes} bytes");
     assert!(allocations <= 40, "{allocations} allocations for pixels");
     let (allocations, bytes) = cost(addr, Input::Image(picture.into()));

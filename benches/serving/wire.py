@@ -88,7 +88,7 @@ def post(port, path, headers, body, timeout):
 
 # ---- HTTP/2, as much of it as one unary call needs (RFC 9113; headers as RFC 7541 section 6.2.2 literals)
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 
 
@@ -100,39 +100,63 @@ def literal(name, value):
     return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
 
 
-def call(port, path, headers, body, timeout):
-    """The message that a unary gRPC call answers with."""
+def header_block(path, headers):
     names = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "localhost", **headers}
-    block = b"".join(literal(name, value) for name, value in names.items())
-    data = b""
-    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(
+    return b"".join(literal(name, value) for name, value in names.items())
+
+
+class Connection:
+    """Unary gRPC calls, one after the other. `with` closes it."""
+
+    def __init__(self, port, timeout):
+        self.connection = socket.create_connection(("127.0.0.1", port), timeout)
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connection.sendall(
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
             + frame(SETTINGS, 0, 0)
-            + frame(HEADERS, END_HEADERS, 1, block)
-            + frame(DATA, END_STREAM, 1, body)
+            # Room for the answers of as many calls as a connection can have.
+            + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30))
         )
-        stream = connection.makefile("rb")
+        self.answers = self.connection.makefile("rb")
+        self.stream = 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.answers.close()
+        self.connection.close()
+
+    def call(self, block, body):
+        """The message that a call with these headers (see `header_block`) and this body is answered with."""
+        stream, self.stream = self.stream, self.stream + 2
+        self.connection.sendall(frame(HEADERS, END_HEADERS, stream, block) + frame(DATA, END_STREAM, stream, body))
+        data = b""
         while True:
-            head = stream.read(9)
+            head = self.answers.read(9)
             if len(head) < 9:
                 raise ValueError("the connection was closed before the answer")
             kind, flags = head[3], head[4]
-            payload = stream.read(int.from_bytes(head[:3], "big"))
+            payload = self.answers.read(int.from_bytes(head[:3], "big"))
             if kind == SETTINGS and not flags & ACK:
-                connection.sendall(frame(SETTINGS, ACK, 0))
+                self.connection.sendall(frame(SETTINGS, ACK, 0))
             elif kind == PING and not flags & ACK:
-                connection.sendall(frame(PING, ACK, 0, payload))
+                self.connection.sendall(frame(PING, ACK, 0, payload))
             elif kind == DATA:
                 data += payload
             elif kind in (RST_STREAM, GOAWAY):
                 raise ValueError(f"the server ended the call: {payload!r}")
             if kind in (DATA, HEADERS) and flags & END_STREAM:
                 break
-    if len(data) < 5:
-        raise ValueError(f"the call failed; its trailers are {payload!r}")
-    return data[5:]
+        if len(data) < 5:
+            raise ValueError(f"the call failed; its trailers are {payload!r}")
+        return data[5:]
+
+
+def call(port, path, headers, body, timeout):
+    """The message that a unary gRPC call answers with."""
+    with Connection(port, timeout) as connection:
+        return connection.call(header_block(path, headers), body)
 
 
 def from_json(data):

@@ -2,6 +2,10 @@
 //! and members of a type as are announced, which two bytes of a small file may say to be 65,535, and
 //! that once for each level of a type within a type.
 
+use hdf5_reader::io::Cursor;
+use hdf5_reader::messages::{
+    MSG_ATTRIBUTE, MSG_CONTINUATION, MSG_DATATYPE, MSG_EXTERNAL_FILES, MSG_FILTER_PIPELINE,
+};
 use hdf5_reader::object_header::ObjectHeader;
 
 use super::hdf5::{Error, File, other};
@@ -14,14 +18,7 @@ const MAX_MESSAGES: usize = 128;
 /// Bytes before the first message of a header of version 1.
 const PREFIX: usize = 16;
 
-/// Types of messages (HDF5 File Format Specification, IV.A.2).
-const DATATYPE: u16 = 0x03;
-const EXTERNAL_FILES: u16 = 0x07;
-const FILTERS: u16 = 0x0b;
-const ATTRIBUTE: u16 = 0x0c;
-const CONTINUATION: u16 = 0x10;
-
-/// Classes of types (IV.A.2.d).
+/// Classes of types (HDF5 File Format Specification, IV.A.2.d).
 const COMPOUND: u8 = 6;
 const ENUMERATION: u8 = 8;
 const VARIABLE_LENGTH: u8 = 9;
@@ -66,14 +63,14 @@ impl File<'_> {
                     )));
                 }
                 match kind {
-                    DATATYPE => check_type(data)?,
-                    ATTRIBUTE => check_type(type_of_attribute(data).unwrap_or_default())?,
-                    EXTERNAL_FILES | FILTERS => {
+                    MSG_DATATYPE => check_type(data)?,
+                    MSG_ATTRIBUTE => check_type(type_of_attribute(data).unwrap_or_default())?,
+                    MSG_EXTERNAL_FILES | MSG_FILTER_PIPELINE => {
                         return Err(other(
                             "a dataset is compressed or external, which Keras never writes",
                         ));
                     }
-                    CONTINUATION => chunks.extend(self.continuation(data)),
+                    MSG_CONTINUATION => chunks.extend(self.continuation(data)),
                     _ => {}
                 }
                 rest = after;
@@ -89,14 +86,10 @@ impl File<'_> {
 
     /// Where a header goes on, and for how many bytes.
     fn continuation(&self, data: &[u8]) -> Option<(u64, u64)> {
-        let number = |bytes: &[u8]| {
-            let mut all = [0; 8];
-            all.get_mut(..bytes.len())?.copy_from_slice(bytes);
-            Some(u64::from_le_bytes(all))
-        };
-        let (address, rest) = data.split_at_checked(usize::from(self.offset_size))?;
-        let (length, _) = rest.split_at_checked(usize::from(self.length_size))?;
-        Some((number(address)?, number(length)?))
+        let mut data = Cursor::new(data);
+        let address = data.read_offset(self.offset_size).ok()?;
+        let length = data.read_length(self.length_size).ok()?;
+        Some((address, length))
     }
 }
 

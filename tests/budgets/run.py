@@ -27,6 +27,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "benches" / "serving"))
+import wire  # noqa: E402
+
 BUDGETS = HERE / "budgets.json"
 SLACK = 0.03
 FEW, MORE = 256, 768
@@ -43,8 +46,8 @@ def main():
     counted = {}
     for model in ("mnist", "mnist-mlp"):
         counted[f"forward pass, {model}, an example of a batch"] = difference(options.kiln, infer, model)
-    counted["request, 784 pixels"] = difference(options.kiln, serve, message(pixels=bytes(784)))
-    counted["request, a PNG of 317 bytes"] = difference(options.kiln, serve, message(image=picture))
+    counted["request, 784 pixels"] = difference(options.kiln, serve, wire.grpc_message(wire.field(2, bytes(784))))
+    counted["request, a PNG of 317 bytes"] = difference(options.kiln, serve, wire.grpc_message(wire.field(1, picture)))
 
     if options.write:
         BUDGETS.write_text(json.dumps(counted, indent=2) + "\n")
@@ -129,46 +132,16 @@ def wait_until_ready(port, running):
     sys.exit("kiln serve is not ready after a minute")
 
 
-def message(pixels=None, image=None):
-    """A PredictRequest behind gRPC's prefix."""
-
-    def field(number, value):
-        length = len(value)
-        varint = bytes([length]) if length < 128 else bytes([length & 127 | 128, length >> 7])
-        return bytes([number << 3 | 2]) + varint + value
-
-    body = field(2, pixels) if pixels else field(1, image)
-    return struct.pack(">BI", 0, len(body)) + body
-
-
-def frame(kind, flags, stream, payload=b""):
-    """A frame of HTTP/2 (RFC 9113, section 4.1)."""
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
-
-
 def call(port, request, requests):
-    data, headers, settings, window_update, end_stream, end_headers = 0, 1, 4, 8, 1, 4
-    block = bytes([0x83, 0x86])  # POST, http; the others in HPACK's plainest form (RFC 7541)
+    # POST, http; the others in HPACK's plainest form (RFC 7541)
+    block = bytes([0x83, 0x86])
     for name, value in ((b"\x04", b"/mnist.v1.MnistService/Predict"), (b"\x01", b"localhost")):
         block += name + bytes([len(value)]) + value
     block += b"\x0f\x10\x10application/grpc" + b"\x00\x02te\x08trailers"
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(settings, 0, 0))
-        connection.sendall(frame(window_update, 0, 0, struct.pack(">I", 1 << 30)))
-        answers = connection.makefile("rb")
-        for stream in range(1, 2 * requests, 2):
-            connection.sendall(
-                frame(headers, end_headers, stream, block) + frame(data, end_stream, stream, request)
-            )
-            answered = 0
-            while True:
-                head = answers.read(9)
-                payload = answers.read(int.from_bytes(head[:3], "big"))
-                answered += len(payload) if head[3] == data else 0
-                if head[3] == headers and head[4] & end_stream:
-                    break
-            if answered < 50:
-                sys.exit(f"call {stream} has no answer")
+    with wire.Connection(port, 60) as connection:
+        for number in range(requests):
+            if len(connection.call(block, request)) < 45:
+                sys.exit(f"call {number} has no answer")
 
 
 if __name__ == "__main__":
