@@ -229,10 +229,15 @@ pub(super) fn sums<S: Simd, const M: usize, const N: usize>(
     let mut sums = [*bias; M];
     let mut weights = weights;
     for &tap in taps {
-        let rows: [&[f32]; M] = std::array::from_fn(|m| &input[at[m] + tap as usize..][..run]);
         let (these, rest) = weights.split_at(run);
         weights = rest;
-        let fours: [&[[f32; 4]]; M] = std::array::from_fn(|m| &rows[m].as_chunks().0[..run / 4]);
+        // Loops and not `from_fn`, which in a large function is a call, and the sums go through memory.
+        let mut rows: [&[f32]; M] = [&[]; M];
+        let mut fours: [&[[f32; 4]]; M] = [&[]; M];
+        for m in 0..M {
+            rows[m] = &input[at[m] + tap as usize..][..run];
+            fours[m] = &rows[m].as_chunks().0[..run / 4];
+        }
         let (weight_fours, weight_rest) = these.as_chunks::<4>();
         for (k, weights) in weight_fours.iter().enumerate() {
             for u in 0..4 {
@@ -269,8 +274,9 @@ fn pool<S: Simd, const M: usize, const N: usize>(
     }
     for group in 0..M / 4 {
         for n in 0..N {
-            let [a, b, c, d] = std::array::from_fn(|i| rows[group * 4 + i][n]);
-            rows[group][n] = pool.four(simd, [[a, b], [c, d]]);
+            let pixel = |i: usize| rows[group * 4 + i][n];
+            let four = [[pixel(0), pixel(1)], [pixel(2), pixel(3)]];
+            rows[group][n] = pool.four(simd, four);
         }
     }
     count / 4

@@ -282,7 +282,10 @@ impl Group<'_> {
         let weights = panel.as_chunks::<N>().0;
         let zeros = [simd.splat_f32s(0.0); N];
         for slot in (0..self.tiles.len()).step_by(M) {
-            let at = std::array::from_fn(|m| (point * TILES + slot + m) * self.before.1);
+            let mut at = [0; M];
+            for m in 0..M {
+                at[m] = (point * TILES + slot + m) * self.before.1;
+            }
             let reads = (&[0][..], channels);
             let sums =
                 multiply::sums::<S, M, N>(simd, (self.before.0, &at), reads, weights, &zeros);
