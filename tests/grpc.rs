@@ -369,6 +369,26 @@ async fn a_stream_longer_than_the_places_there_are_waits_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_small_network_answers_more_calls_at_once_than_places_there_are() {
+    let server = Server::start(&["--max-requests=256", "--threads=1"]);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let client = server.client().await;
+        for _ in 0..128 {
+            let mut client = client.clone();
+            let mut request = pixels();
+            request.model = "mnist-mlp".to_owned();
+            tasks.spawn(async move { client.predict(request).await });
+        }
+    }
+    while let Some(answer) = tasks.join_next().await {
+        check(&answer.unwrap().unwrap().into_inner(), 7);
+    }
+    let waits = server.metric("kiln_read_wait_duration_seconds_count");
+    assert!(waits > Some(0.0), "{waits:?}: nothing had to wait");
+}
+
+#[tokio::test]
 async fn an_item_over_the_limit_ends_the_stream_and_says_which_limit() {
     let server = Server::start(&["--max-message-bytes=100000"]);
     let mut client = server.client().await;

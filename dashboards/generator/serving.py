@@ -107,10 +107,10 @@ def requests():
 def latency():
     quantiles = [("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("0.999", "p99.9")]
 
-    def both(metric, name):
+    def both(metric, name, of=MODEL):
         quantile = "histogram_quantile({}, sum by (le) (rate({}{{{}}}{})))"
         return [
-            query(quantile.format(q, f"{metric}_bucket", MODEL, RATE), f"{name} {p}") for q, p in (quantiles[0], quantiles[2])
+            query(quantile.format(q, f"{metric}_bucket", of, RATE), f"{name} {p}") for q, p in (quantiles[0], quantiles[2])
         ]
 
     return [
@@ -127,10 +127,15 @@ def latency():
         ),
         fixed_colors(lines(
             "Queue wait and compute", "s",
-            "Where the time goes. Queue wait above compute: more requests than one instance can take, add instances. "
-            "Compute is that of a whole batch.",
-            [*both("kiln_queue_duration_seconds", "queue wait"), *both("kiln_compute_duration_seconds", "compute")],
-        ), {"queue wait p50": "light-orange", "queue wait p99": "dark-orange", "compute p50": "light-blue", "compute p99": "dark-blue"}
+            "Where the time goes. Read wait or queue wait above compute: more requests than one instance can take, add "
+            "instances. Read wait is that of connections that are not read while there is enough to compute; what has "
+            "waited for 250 ms is turned away. Compute is that of a whole batch.",
+            [
+                *both("kiln_queue_duration_seconds", "queue wait"),
+                *both("kiln_compute_duration_seconds", "compute"),
+                *both("kiln_read_wait_duration_seconds", "read wait", INSTANCE),
+            ],
+        ), {"read wait p50": "light-purple", "read wait p99": "dark-purple", "queue wait p50": "light-orange", "queue wait p99": "dark-orange", "compute p50": "light-blue", "compute p99": "dark-blue"}
         ).fill_opacity(0),
     ]
 

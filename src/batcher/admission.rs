@@ -14,14 +14,8 @@ pub struct Admission {
 
 /// One request's place, given back when it is dropped. It travels with the request.
 #[derive(Debug)]
-pub struct Permit(Option<OwnedSemaphorePermit>);
-
-impl Permit {
-    /// Whether this was the last place, so that the next request is turned away.
-    pub(super) fn is_last(&self) -> bool {
-        let place = self.0.as_ref();
-        place.is_some_and(|place| place.semaphore().available_permits() == 0)
-    }
+pub struct Permit {
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Admission {
@@ -48,12 +42,14 @@ impl Admission {
     pub async fn admit(&self) -> Permit {
         let place = Arc::clone(&self.places).acquire_owned().await;
         // Only a closed semaphore refuses, and this one is never closed.
-        Permit(place.ok())
+        Permit { _place: place.ok() }
     }
 
     /// A place, if there is one.
     pub fn try_admit(&self) -> Option<Permit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Permit(Some(place)))
+        Some(Permit {
+            _place: Some(place),
+        })
     }
 }

@@ -4,19 +4,27 @@
 //! computes it; the runtime polls that task after the requests it has already read, so whatever
 //! came in together is computed together, with no lock held, no timer and no other thread woken.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Config;
 use super::compute::{Compute, Request};
 
 /// How long a batch may hold up the thread's other work.
 const LONGEST_BATCH: Duration = Duration::from_micros(500);
-/// How long batches may, one after the other, while every place is taken: what would be read
-/// meanwhile would only be turned away, and turning away thousands costs more than computing them.
-const LONGEST_TURN: Duration = Duration::from_millis(50);
+thread_local! {
+    /// What [`backlog`] tells.
+    static BACKLOG: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// How long the thread that asks would compute, at the cost of one example alone, until its lanes are empty.
+/// What waits on purpose, for a longer batch, does not count.
+pub fn backlog() -> Duration {
+    BACKLOG.get()
+}
 
 /// The lanes of one model.
 #[derive(Debug)]
@@ -53,6 +61,7 @@ impl Inline {
 
     pub fn push(&self, request: Request) {
         let index = lane() % self.shared.lanes.len();
+        BACKLOG.set(BACKLOG.get() + self.shared.cost(1));
         let mut lane = self.shared.lane(index);
         lane.waiting.push_back(request);
         if !lane.running {
@@ -68,6 +77,20 @@ impl Inline {
 }
 
 impl Shared {
+    /// What so many requests count for in the backlog.
+    fn cost(&self, requests: usize) -> Duration {
+        if self.delay.is_zero() {
+            self.compute.cost * u32::try_from(requests).unwrap_or(u32::MAX)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// So many requests leave a lane of this thread.
+    fn leave(&self, requests: usize) {
+        BACKLOG.set(BACKLOG.get().saturating_sub(self.cost(requests)));
+    }
+
     /// Nothing that can panic runs under the lock, so poison means nothing here.
     fn lane(&self, index: usize) -> MutexGuard<'_, Lane> {
         self.lanes[index]
@@ -88,7 +111,6 @@ impl Running {
     async fn run(mut self) {
         let limit = self.shared.compute.limit(LONGEST_BATCH);
         let mut batch = Vec::new();
-        let mut turn = Turn::default();
         loop {
             if !self.shared.delay.is_zero() {
                 tokio::time::sleep(self.shared.delay).await;
@@ -103,37 +125,11 @@ impl Running {
                     return;
                 }
             }
-            turn.goes_on(&batch);
+            self.shared.leave(batch.len());
             self.shared.compute.run(&mut batch);
-            if turn.is_over() {
-                // Lets what has come in meanwhile be read, and the answers be written.
-                tokio::task::yield_now().await;
-                turn = Turn::default();
-            }
+            // Lets what has come in meanwhile be read, and the answers be written.
+            tokio::task::yield_now().await;
         }
-    }
-}
-
-/// Batches that are computed before anything else is done: one, or many while every place is taken.
-#[derive(Default)]
-struct Turn {
-    /// Since when, if every place was taken when it began.
-    crowded: Option<Instant>,
-    begun: bool,
-}
-
-impl Turn {
-    fn goes_on(&mut self, batch: &[Request]) {
-        if !self.begun {
-            self.begun = true;
-            let crowded = batch.last().is_some_and(|request| request.permit.is_last());
-            self.crowded = crowded.then(Instant::now);
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.crowded
-            .is_none_or(|since| since.elapsed() >= LONGEST_TURN)
     }
 }
 
@@ -144,6 +140,7 @@ impl Drop for Running {
         if !self.ended {
             let mut lane = self.shared.lane(self.index);
             lane.running = false;
+            self.shared.leave(lane.waiting.len());
             lane.waiting.clear();
         }
     }

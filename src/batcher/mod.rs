@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 pub use admission::{Admission, Permit};
 use compute::{Compute, Request};
 use inline::Inline;
+pub use inline::backlog;
 use threads::Threads;
 
 use crate::network::{self, Network};

@@ -21,6 +21,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower_service::Service;
 
+use super::backpressure::{Conduct, Gate, Gated};
 use super::connections::Connection;
 use super::mnist::{Connected, Mnist};
 use super::observe::{Observe, ObservedBody};
@@ -28,6 +29,7 @@ use super::proto::mnist::mnist_service_server::MnistServiceServer;
 use super::status;
 use crate::classify::Classifier;
 use crate::readiness::Readiness;
+use crate::telemetry::Rejection;
 
 /// A peer that says nothing for so long is pinged, and is gone if it does not answer the ping in time.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -49,6 +51,7 @@ pub(super) struct Answering {
     /// Health and reflection.
     pub others: Routes,
     pub observe: Observe,
+    pub gate: Arc<Gate>,
 }
 
 /// Serves `connections` until there are no more or the server drains, and then until those that are
@@ -82,7 +85,10 @@ async fn serve(answering: Answering, connection: Connection, readiness: Readines
         mnist: answering.mnist,
         peer: connection.peer,
     };
+    let conduct = Arc::<Conduct>::default();
+    let stream = Gated::new(connection.stream, answering.gate, Arc::clone(&conduct));
     let calls = Calls {
+        conduct,
         classifier,
         mnist: MnistServiceServer::new(mnist)
             .max_decoding_message_size(answering.observe.max_message_bytes),
@@ -97,7 +103,7 @@ async fn serve(answering: Answering, connection: Connection, readiness: Readines
         .max_concurrent_streams(MAX_STREAMS)
         .auto_date_header(false)
         .serve_connection(
-            TokioIo::new(connection.stream),
+            TokioIo::new(stream),
             service_fn(|request| calls.answer(request)),
         );
     let mut serving = pin!(serving);
@@ -116,6 +122,7 @@ async fn serve(answering: Answering, connection: Connection, readiness: Readines
 
 /// The services, as one connection sees them.
 struct Calls {
+    conduct: Arc<Conduct>,
     classifier: Arc<Classifier>,
     mnist: MnistServiceServer<Connected>,
     others: Routes,
@@ -129,13 +136,23 @@ impl Calls {
     ) -> impl Future<Output = Result<Response<ObservedBody>, Infallible>> + use<> {
         let (begun, request) = self.observe.begin(request);
         let path = request.uri().path();
-        begun.answer(if path == PREDICT && self.classifier.admit().is_err() {
+        begun.answer(if !path.starts_with(MNIST) {
+            Box::pin(self.others.clone().call(request.map(Body::new)))
+        } else if path == PREDICT && self.is_full() {
             // Before its message is read: a refusal must cost less than an answer.
             Box::pin(ready(Ok(status::full())))
-        } else if path.starts_with(MNIST) {
-            self.mnist.clone().call(request)
         } else {
-            Box::pin(self.others.clone().call(request.map(Body::new)))
+            self.conduct.predicts();
+            self.mnist.clone().call(request)
         })
+    }
+
+    /// Whether a call more is too many, which is counted.
+    fn is_full(&self) -> bool {
+        let late = self.conduct.is_late();
+        if late {
+            self.observe.telemetry.rejected(Rejection::QueueFull);
+        }
+        late || self.classifier.admit().is_err()
     }
 }

@@ -1,6 +1,7 @@
 //! The gRPC door: tonic services, one file a service, and the server that carries them.
 
 mod answering;
+mod backpressure;
 mod codec;
 mod connections;
 mod memory;

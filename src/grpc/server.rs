@@ -14,6 +14,7 @@ use tonic_health::server::HealthReporter;
 
 use super::Mnist;
 use super::answering::{Answering, serve_hand};
+use super::backpressure::Gate;
 use super::connections::{Dealer, accept};
 use super::memory::Memory;
 use super::observe::Observe;
@@ -114,6 +115,7 @@ impl Server {
                 max_message_bytes: self.config.max_message_bytes,
                 request_timeout: self.config.request_timeout,
             },
+            gate: Arc::new(Gate::new(Arc::clone(&self.telemetry))),
         }
     }
 }

@@ -110,6 +110,7 @@ pub struct Telemetry {
     _provider: SdkMeterProvider,
     calls: Calls,
     http_duration: Histogram<f64>,
+    read_wait: Histogram<f64>,
     rejections: [BoundCounter<u64>; Rejection::ALL.len()],
     models: ModelMeters,
     model_loads: Counter<u64>,
@@ -138,6 +139,7 @@ impl Telemetry {
             registry,
             calls: Calls::new(&meter),
             http_duration: http_duration(&meter),
+            read_wait: read_wait(&meter),
             rejections: rejections(&meter),
             models: ModelMeters::new(&meter),
             model_loads: model_loads(&meter),
@@ -182,6 +184,11 @@ impl Telemetry {
     /// A request was turned away.
     pub fn rejected(&self, reason: Rejection) {
         self.rejections[reason as usize].add(1);
+    }
+
+    /// A connection had to wait until its thread read from it again.
+    pub fn connection_waited(&self, elapsed: Duration) {
+        self.read_wait.record(elapsed.as_secs_f64(), &[]);
     }
 
     /// From now on scrapes show how many requests are inside, and how many may be.
@@ -259,6 +266,17 @@ fn http_duration(meter: &Meter) -> Histogram<f64> {
         .with_unit("s")
         .with_description(
             "How long HTTP requests took, from their headers to an answer ready to be sent.",
+        )
+        .with_boundaries(CALL_SECONDS.to_vec())
+        .build()
+}
+
+fn read_wait(meter: &Meter) -> Histogram<f64> {
+    meter
+        .f64_histogram("kiln.read_wait.duration")
+        .with_unit("s")
+        .with_description(
+            "How long connections waited to be read because their thread had enough to compute; others never wait.",
         )
         .with_boundaries(CALL_SECONDS.to_vec())
         .build()

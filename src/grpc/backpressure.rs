@@ -1,0 +1,389 @@
+//! Reads no faster than it computes.
+//!
+//! A thread that computes small networks between its reads must not read all that thousands of callers have sent before
+//! it computes any of it: the requests would no longer fit in the cache, and most would only be turned away, which costs
+//! as much as a small network's answer. So between two batches the connections of a thread read so many bytes and no
+//! more. Those that would read more wait in line, first come, first served; what they have not read waits in their
+//! sockets, and TCP slows their clients down.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::batcher;
+use crate::telemetry::Telemetry;
+
+/// What the connections of a thread may read between two batches before others have to wait: some 20 requests of 784
+/// pixels.
+const READ_BYTES: usize = 16 * 1024;
+/// What a connection may read when it is its turn, even if that is more: splitting what came together costs a write and
+/// a wake-up at both ends.
+const TURN_BYTES: usize = 64 * 1024;
+/// What a connection that never asked for a prediction may read at once without waiting for its turn: a health check.
+const FREE_BYTES: usize = 1024;
+/// Nothing more is read while so much work waits on the thread: about a batch, so that the next one is full too.
+const WORK: Duration = Duration::from_micros(500);
+/// What has waited in line for longer is turned away: its clients are about to give up, or already have.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
+/// Says when the connections of one thread may read. All of them are polled on that thread; atomics and locks, for which
+/// nobody ever waits, are there because the executor wants futures that could move.
+#[derive(Debug)]
+pub(super) struct Gate {
+    /// Bytes until others have to wait.
+    left: AtomicUsize,
+    line: Mutex<VecDeque<Arc<Place>>>,
+    /// Whether a task is there that lets the line read.
+    opening: AtomicBool,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Gate {
+    pub fn new(telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            left: AtomicUsize::new(READ_BYTES),
+            line: Mutex::default(),
+            opening: AtomicBool::new(false),
+            telemetry,
+        }
+    }
+
+    /// Nothing that can panic runs under the lock, so poison means nothing here.
+    fn line(&self) -> MutexGuard<'_, VecDeque<Arc<Place>>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_room(&self) -> bool {
+        self.left.load(Relaxed) > 0
+    }
+
+    fn was_read(&self, bytes: usize) {
+        let left = self.left.load(Relaxed);
+        self.left.store(left.saturating_sub(bytes), Relaxed);
+    }
+
+    /// The end of the line.
+    fn wait(self: &Arc<Self>) -> Waiting {
+        let place = Arc::<Place>::default();
+        self.line().push_back(Arc::clone(&place));
+        if !self.opening.swap(true, Relaxed) {
+            tokio::spawn(Arc::clone(self).open());
+        }
+        Waiting {
+            place,
+            since: Instant::now(),
+        }
+    }
+
+    /// Lets the line read whenever the batches have caught up, until it is empty.
+    async fn open(self: Arc<Self>) {
+        loop {
+            // What was read becomes a batch, and is computed, before this goes on.
+            tokio::task::yield_now().await;
+            if batcher::backlog() >= WORK {
+                continue;
+            }
+            self.left.store(READ_BYTES, Relaxed);
+            if !self.call_next() {
+                self.opening.store(false, Relaxed);
+                return;
+            }
+        }
+    }
+
+    /// Whether there was anybody. Who is called and does not come (it may have to write first) holds nobody up.
+    fn call_next(&self) -> bool {
+        let mut line = self.line();
+        while let Some(place) = line.pop_front() {
+            let is_held = Arc::strong_count(&place) > 1;
+            if is_held {
+                place.called.store(true, Relaxed);
+                place.waker.wake();
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// A place in line.
+#[derive(Debug, Default)]
+struct Place {
+    called: AtomicBool,
+    waker: AtomicWaker,
+}
+
+/// Who stands there, and since when.
+#[derive(Debug)]
+struct Waiting {
+    place: Arc<Place>,
+    since: Instant,
+}
+
+impl Waiting {
+    fn poll_called(&self, context: &Context<'_>) -> Poll<()> {
+        self.place.waker.register(context.waker());
+        if self.place.called.load(Relaxed) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+/// What a connection's stream and its calls tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Conduct {
+    /// Whether it ever asked for a prediction.
+    predicts: AtomicBool,
+    /// Whether what was read last had waited for too long.
+    late: AtomicBool,
+}
+
+impl Conduct {
+    /// A call for a prediction begins.
+    pub fn predicts(&self) {
+        self.predicts.store(true, Relaxed);
+    }
+
+    /// Whether the calls that begin now have waited for so long that they are to be turned away.
+    pub fn is_late(&self) -> bool {
+        self.late.load(Relaxed)
+    }
+}
+
+/// A connection that reads when it is its turn.
+#[derive(Debug)]
+pub(super) struct Gated {
+    stream: TcpStream,
+    gate: Arc<Gate>,
+    conduct: Arc<Conduct>,
+    waiting: Option<Waiting>,
+    /// Bytes until it has to ask the gate.
+    allowed: usize,
+    /// Whether all that had come was read, so that what is read next has come since.
+    drained: bool,
+}
+
+impl Gated {
+    pub fn new(stream: TcpStream, gate: Arc<Gate>, conduct: Arc<Conduct>) -> Self {
+        Self {
+            stream,
+            gate,
+            conduct,
+            waiting: None,
+            allowed: FREE_BYTES,
+            drained: true,
+        }
+    }
+
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let gate = &self.gate;
+        if self.waiting.is_none() && gate.has_room() && gate.line().is_empty() {
+            self.allowed = TURN_BYTES;
+            return Poll::Ready(());
+        }
+        let waiting = self.waiting.get_or_insert_with(|| gate.wait());
+        ready!(waiting.poll_called(context));
+        let waited = waiting.since.elapsed();
+        gate.telemetry.connection_waited(waited);
+        self.conduct.late.store(waited >= LONGEST_WAIT, Relaxed);
+        self.waiting = None;
+        self.allowed = TURN_BYTES;
+        self.drained = false;
+        Poll::Ready(())
+    }
+
+    /// All that had come was read: the next in line may have what is left.
+    fn end_turn(&mut self) {
+        self.drained = true;
+        let predicts = self.conduct.predicts.load(Relaxed);
+        self.allowed = if predicts { 0 } else { FREE_BYTES };
+        if self.gate.has_room() {
+            self.gate.call_next();
+        }
+    }
+}
+
+impl AsyncRead for Gated {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.allowed == 0 {
+            ready!(this.poll_turn(context));
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if read.is_pending() {
+            this.end_turn();
+            return Poll::Pending;
+        }
+        let length = buffer.filled().len() - before;
+        this.allowed = this.allowed.saturating_sub(length);
+        this.gate.was_read(length);
+        if std::mem::take(&mut this.drained) {
+            this.conduct.late.store(false, Relaxed);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Gated {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Connections of one thread, and their clients.
+    struct Thread {
+        gate: Arc<Gate>,
+        listener: TcpListener,
+    }
+
+    impl Thread {
+        async fn new() -> Self {
+            let telemetry = Arc::new(Telemetry::new().unwrap());
+            Self {
+                gate: Arc::new(Gate::new(telemetry)),
+                listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            }
+        }
+
+        /// A connection whose client has sent so much.
+        async fn connection(&self, predicts: bool, sent: usize) -> (Gated, TcpStream) {
+            let client = TcpStream::connect(self.listener.local_addr().unwrap());
+            let mut client = client.await.unwrap();
+            let (stream, _) = self.listener.accept().await.unwrap();
+            let conduct = Arc::<Conduct>::default();
+            let mut gated = Gated::new(stream, Arc::clone(&self.gate), conduct);
+            if predicts {
+                gated.conduct.predicts();
+                gated.allowed = 0;
+            }
+            client.write_all(&vec![1; sent]).await.unwrap();
+            gated.stream.readable().await.unwrap();
+            (gated, client)
+        }
+    }
+
+    /// Reads once; nothing if it has to wait.
+    async fn read(connection: &mut Gated) -> Option<usize> {
+        let mut buffer = vec![0; TURN_BYTES];
+        tokio::select! {
+            biased;
+            read = connection.read(&mut buffer) => Some(read.unwrap()),
+            () = std::future::ready(()) => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_would_read_too_much_before_a_batch_waits_in_line() {
+        let thread = Thread::new().await;
+        let (mut first, _client) = thread.connection(true, READ_BYTES).await;
+        let (mut second, _client) = thread.connection(true, 10).await;
+        let (mut third, _client) = thread.connection(true, 20).await;
+        assert_eq!(read(&mut first).await, Some(READ_BYTES));
+        // Whoever came first is first.
+        assert_eq!(read(&mut third).await, None);
+        assert_eq!(read(&mut second).await, None);
+        let mut turns = Vec::new();
+        while turns.len() < 2 {
+            tokio::task::yield_now().await;
+            for connection in [&mut second, &mut third] {
+                turns.extend(read(connection).await);
+            }
+        }
+        assert_eq!(turns, [20, 10]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_asks_for_no_prediction_is_not_held_up() {
+        let thread = Thread::new().await;
+        let (mut predicts, _client) = thread.connection(true, READ_BYTES).await;
+        let (mut next, _client) = thread.connection(true, 10).await;
+        let (mut checks, _client) = thread.connection(false, 100).await;
+        assert_eq!(read(&mut predicts).await, Some(READ_BYTES));
+        assert_eq!(read(&mut next).await, None);
+        assert_eq!(read(&mut checks).await, Some(100));
+    }
+
+    #[tokio::test]
+    async fn who_is_called_and_does_not_read_holds_nobody_up() {
+        let thread = Thread::new().await;
+        let (mut first, _client) = thread.connection(true, READ_BYTES).await;
+        let (mut stuck, _client) = thread.connection(true, 10).await;
+        let (mut gone, _client) = thread.connection(true, 20).await;
+        let (mut next, _client) = thread.connection(true, 30).await;
+        assert_eq!(read(&mut first).await, Some(READ_BYTES));
+        for waiting in [&mut stuck, &mut gone, &mut next] {
+            assert_eq!(read(waiting).await, None);
+        }
+        drop(gone);
+        let mut buffer = [0; 64];
+        assert_eq!(next.read(&mut buffer).await.unwrap(), 30);
+        while thread.gate.opening.load(Relaxed) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(read(&mut stuck).await, Some(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_in_line_for_too_long_is_late_and_what_comes_then_is_not() {
+        let thread = Thread::new().await;
+        let (mut first, _client) = thread.connection(true, READ_BYTES).await;
+        let (mut second, mut client) = thread.connection(true, 10).await;
+        assert_eq!(read(&mut first).await, Some(READ_BYTES));
+        assert_eq!(read(&mut second).await, None);
+        tokio::time::advance(LONGEST_WAIT).await;
+        let mut buffer = [0; 64];
+        assert_eq!(second.read(&mut buffer).await.unwrap(), 10);
+        assert!(second.conduct.is_late());
+        assert_eq!(read(&mut second).await, None, "all was read");
+        client.write_all(&[1; 5]).await.unwrap();
+        assert_eq!(second.read(&mut buffer).await.unwrap(), 5);
+        assert!(!second.conduct.is_late());
+    }
+}
