@@ -7,8 +7,11 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec as TonicCodec, DecodeBuf, Decoder as TonicDecoder};
 use tonic_prost::ProstEncoder;
 
-/// First room for a message, in bytes: 784 pixels and an answer fit, anything larger makes it grow.
-const BUFFER: usize = 1024;
+/// First room for a request, in bytes; anything larger makes it grow. 784 pixels fit twice: once the length of a message
+/// is known, tonic makes room for that much beside what has come of it already.
+const REQUEST_BUFFER: usize = 2048;
+/// First room for an answer: ten classes and the names fit.
+const ANSWER_BUFFER: usize = 256;
 /// A stream's answers are sent on once there are so many bytes of them; tonic's own default.
 const YIELD_AT: usize = 32 * 1024;
 
@@ -33,7 +36,7 @@ where
     type Decoder = Decoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::new(BufferSettings::new(BUFFER, YIELD_AT))
+        ProstEncoder::new(BufferSettings::new(ANSWER_BUFFER, YIELD_AT))
     }
 
     fn decoder(&mut self) -> Self::Decoder {
@@ -58,6 +61,6 @@ impl<U: Message + Default> TonicDecoder for Decoder<U> {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(BUFFER, YIELD_AT)
+        BufferSettings::new(REQUEST_BUFFER, YIELD_AT)
     }
 }
