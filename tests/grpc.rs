@@ -506,6 +506,20 @@ async fn bytes_that_are_no_message_are_the_clients_fault() {
 }
 
 #[tokio::test]
+async fn a_compressed_message_is_refused_with_what_is_taken_instead() {
+    let server = Server::start(&[]);
+    let mut request = tonic::Request::new(pixels());
+    let encoding = "gzip".parse().unwrap();
+    request.metadata_mut().insert("grpc-encoding", encoding);
+    let status = server.client().await.predict(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented, "{status}");
+    assert_eq!(
+        status.metadata().get("grpc-accept-encoding").unwrap(),
+        "identity"
+    );
+}
+
+#[tokio::test]
 async fn messages_that_are_too_much_together_are_refused_and_leave_nothing_behind() {
     let limits = ["--max-message-bytes=1000000", "--max-buffered-bytes=1"];
     let server = Server::start(&limits);

@@ -8,6 +8,7 @@
 use std::error::Error;
 use std::hint::black_box;
 use std::io::{Write, stdin, stdout};
+use std::sync::Barrier;
 use std::time::Instant;
 
 use kiln::keras;
@@ -55,13 +56,20 @@ fn answer(network: &Network, input: &[f32], line: &str) -> Result<String, Box<dy
             black_box(network.infer(input, batch).expect("an answer"));
         }
     };
-    let begun = Instant::now();
-    std::thread::scope(|scope| {
+    // Starting a thread takes as long as some networks do.
+    let all_are_there = Barrier::new(threads);
+    let began = std::thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(work);
+            scope.spawn(|| {
+                all_are_there.wait();
+                work();
+            });
         }
+        all_are_there.wait();
+        let began = Instant::now();
         work();
+        began
     });
-    let seconds = begun.elapsed().as_secs_f64() / repeats as f64;
+    let seconds = began.elapsed().as_secs_f64() / repeats as f64;
     Ok(format!("{seconds:e}"))
 }

@@ -1,15 +1,16 @@
 //! HTTP/2 on the connections of one thread, and which service answers a call.
 //!
-//! hyper serves the connections and tonic's generated code the calls. tonic's own server stands for
-//! neither: it finds the one service that matters through a router and wraps bodies and futures in
-//! boxes on the way, which costs as much as the forward pass of a small network.
+//! hyper serves the connections, `unary` the one call that most of them make, and tonic's generated
+//! code the others. tonic's own server stands for none: it finds the one service that matters
+//! through a router and wraps bodies and futures in boxes on the way, which costs as much as the
+//! forward pass of a small network.
 
 use std::convert::Infallible;
-use std::future::ready;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::Either;
 use futures_util::{Stream, StreamExt};
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -25,9 +26,9 @@ use super::backpressure::{Conduct, Gate, Gated};
 use super::connections::Connection;
 use super::mnist::{Connected, Mnist};
 use super::observe::{Observe, ObservedBody};
+use super::proto::mnist::mnist_service_server::MnistService;
 use super::proto::mnist::mnist_service_server::MnistServiceServer;
-use super::status;
-use crate::classify::Classifier;
+use super::{status, unary};
 use crate::readiness::Readiness;
 use crate::telemetry::Rejection;
 
@@ -80,17 +81,16 @@ pub(super) async fn serve_hand(
 }
 
 async fn serve(answering: Answering, connection: Connection, readiness: Readiness) {
-    let classifier = Arc::clone(&answering.mnist.classifier);
-    let mnist = Connected {
+    let mnist = Arc::new(Connected {
         mnist: answering.mnist,
         peer: connection.peer,
-    };
+    });
     let conduct = Arc::<Conduct>::default();
     let stream = Gated::new(connection.stream, answering.gate, Arc::clone(&conduct));
     let calls = Calls {
         conduct,
-        classifier,
-        mnist: MnistServiceServer::new(mnist)
+        mnist: Arc::clone(&mnist),
+        streams: MnistServiceServer::from_arc(mnist)
             .max_decoding_message_size(answering.observe.max_message_bytes),
         others: answering.others,
         observe: answering.observe,
@@ -123,8 +123,8 @@ async fn serve(answering: Answering, connection: Connection, readiness: Readines
 /// The services, as one connection sees them.
 struct Calls {
     conduct: Arc<Conduct>,
-    classifier: Arc<Classifier>,
-    mnist: MnistServiceServer<Connected>,
+    mnist: Arc<Connected>,
+    streams: MnistServiceServer<Connected>,
     others: Routes,
     observe: Observe,
 }
@@ -136,15 +136,27 @@ impl Calls {
     ) -> impl Future<Output = Result<Response<ObservedBody>, Infallible>> + use<> {
         let (begun, request) = self.observe.begin(request);
         let path = request.uri().path();
-        begun.answer(if !path.starts_with(MNIST) {
-            Box::pin(self.others.clone().call(request.map(Body::new)))
-        } else if path == PREDICT && self.is_full() {
-            // Before its message is read: a refusal must cost less than an answer.
-            Box::pin(ready(Ok(status::full())))
-        } else {
+        let is_mnist = path.starts_with(MNIST);
+        if is_mnist {
             self.conduct.predicts();
-            self.mnist.clone().call(request)
-        })
+        }
+        if path != PREDICT {
+            return Either::Right(begun.answer(if is_mnist {
+                self.streams.clone().call(request)
+            } else {
+                Box::pin(self.others.clone().call(request.map(Body::new)))
+            }));
+        }
+        // Before its message is read: a refusal must cost less than an answer.
+        let is_full = self.is_full();
+        let (mnist, limit) = (Arc::clone(&self.mnist), self.observe.max_message_bytes);
+        Either::Left(begun.answer(async move {
+            if is_full {
+                return Ok(status::full());
+            }
+            let predict = async |request| mnist.predict(request).await;
+            Ok(unary::answer(request, limit, predict).await)
+        }))
     }
 
     /// Whether a call more is too many, which is counted.
@@ -153,6 +165,6 @@ impl Calls {
         if late {
             self.observe.telemetry.rejected(Rejection::QueueFull);
         }
-        late || self.classifier.admit().is_err()
+        late || self.mnist.mnist.classifier.admit().is_err()
     }
 }

@@ -7,6 +7,8 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec as TonicCodec, DecodeBuf, Decoder as TonicDecoder};
 use tonic_prost::ProstEncoder;
 
+use super::status;
+
 /// First room for a request, in bytes; anything larger makes it grow. 784 pixels fit twice: once the length of a message
 /// is known, tonic makes room for that much beside what has come of it already.
 const REQUEST_BUFFER: usize = 2048;
@@ -53,11 +55,9 @@ impl<U: Message + Default> TonicDecoder for Decoder<U> {
     type Error = Status;
 
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        U::decode(bytes).map(Some).map_err(|error| {
-            Status::invalid_argument(format!(
-                "the message is not what the service's proto says: {error}"
-            ))
-        })
+        U::decode(bytes)
+            .map(Some)
+            .map_err(|error| status::no_message(&error))
     }
 
     fn buffer_settings(&self) -> BufferSettings {

@@ -11,6 +11,7 @@ mod peer;
 pub mod proto;
 mod server;
 mod status;
+mod unary;
 
 pub use codec::Codec;
 pub use memory::Memory;

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::{Body as HttpBody, Frame};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::memory::{Counted, Memory};
-use super::status;
+use super::{status, unary};
 use crate::telemetry::{Method, Rejection, Telemetry};
 
 /// Records every call that passes through, and words the refusal of a message that is too large.
@@ -48,10 +48,13 @@ pub(super) struct Begun {
 
 impl Begun {
     /// Waits for the answer, for so long, and follows it to its end.
-    pub async fn answer(
+    pub async fn answer<B>(
         self,
-        response: impl Future<Output = Result<Response<Body>, Infallible>>,
-    ) -> Result<Response<ObservedBody>, Infallible> {
+        response: impl Future<Output = Result<Response<B>, Infallible>>,
+    ) -> Result<Response<ObservedBody>, Infallible>
+    where
+        AnswerBody: From<B>,
+    {
         let Self {
             call,
             patience,
@@ -60,8 +63,8 @@ impl Begun {
         let Ok(response) = tokio::time::timeout(patience, response).await else {
             call.telemetry.rejected(Rejection::Deadline);
             call.end(Code::DeadlineExceeded as i32);
-            let refusal = status::too_late(patience).into_http();
-            return Ok(refusal.map(|inner| ObservedBody::new(inner, None, limit)));
+            let refusal = status::too_late(patience).into_http::<Body>();
+            return Ok(refusal.map(|inner| ObservedBody::new(inner.into(), None, limit)));
         };
         let mut response = response?;
         name_the_limit(response.headers_mut(), limit);
@@ -73,7 +76,7 @@ impl Begun {
             }
             None => Some(call),
         };
-        Ok(response.map(|inner| ObservedBody::new(inner, call, limit)))
+        Ok(response.map(|inner| ObservedBody::new(inner.into(), call, limit)))
     }
 }
 
@@ -151,9 +154,27 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
+/// What carries an answer.
+pub(super) enum AnswerBody {
+    Unary(unary::Answer),
+    Tonic(Body),
+}
+
+impl From<unary::Answer> for AnswerBody {
+    fn from(body: unary::Answer) -> Self {
+        Self::Unary(body)
+    }
+}
+
+impl From<Body> for AnswerBody {
+    fn from(body: Body) -> Self {
+        Self::Tonic(body)
+    }
+}
+
 /// An answer on its way out; its last frame has the status.
 pub(super) struct ObservedBody {
-    inner: Body,
+    inner: AnswerBody,
     /// Until its end is known.
     call: Option<Call>,
     /// Largest message, for [`name_the_limit`].
@@ -161,7 +182,7 @@ pub(super) struct ObservedBody {
 }
 
 impl ObservedBody {
-    fn new(inner: Body, call: Option<Call>, limit: usize) -> Self {
+    fn new(inner: AnswerBody, call: Option<Call>, limit: usize) -> Self {
         Self { inner, call, limit }
     }
 }
@@ -174,7 +195,10 @@ impl HttpBody for ObservedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let mut frame = ready!(match &mut self.inner {
+            AnswerBody::Unary(body) => Pin::new(body).poll_frame(context),
+            AnswerBody::Tonic(body) => Pin::new(body).poll_frame(context),
+        });
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {
@@ -194,11 +218,10 @@ impl HttpBody for ObservedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.inner {
+            AnswerBody::Unary(body) => body.is_end_stream(),
+            AnswerBody::Tonic(body) => body.is_end_stream(),
+        }
     }
 }
 

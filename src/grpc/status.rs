@@ -4,11 +4,12 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use http::HeaderMap;
-use tonic::body::Body;
+use prost::DecodeError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::proto::mnist as pb;
+use super::unary::Answer;
 use crate::batcher;
 use crate::classify::Error;
 use crate::preprocess::PictureError;
@@ -60,6 +61,13 @@ fn details(error: &Error, message: &str) -> Option<ErrorDetails> {
     Some(ErrorDetails::with_bad_request_violation(field, message))
 }
 
+/// What bytes are answered with that are no message, which is the sender's fault; prost's own codec calls it INTERNAL.
+pub(super) fn no_message(error: &DecodeError) -> Status {
+    Status::invalid_argument(format!(
+        "the message is not what the service's proto says: {error}"
+    ))
+}
+
 /// What a message over the limit is answered with.
 pub(super) fn too_large(limit: usize) -> Status {
     Status::resource_exhausted(format!(
@@ -88,12 +96,12 @@ pub(super) fn too_late(patience: Duration) -> Status {
 
 /// The answer to a call for which there is no place ([`Error::Full`]), laid out once: when there are
 /// many of them, there is little time for each.
-pub(super) fn full() -> http::Response<Body> {
+pub(super) fn full() -> http::Response<Answer> {
     static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
-        let response = Status::from(Error::Full).into_http::<Body>();
+        let response = Status::from(Error::Full).into_http::<()>();
         response.into_parts().0.headers
     });
-    let mut response = http::Response::new(Body::empty());
+    let mut response = http::Response::new(Answer::Ended);
     response.headers_mut().clone_from(&HEADERS);
     response
 }
