@@ -72,16 +72,18 @@ impl Gate {
     }
 
     /// The end of the line.
-    fn wait(self: &Arc<Self>) -> Waiting {
-        let place = Arc::<Place>::default();
+    fn wait(self: &Arc<Self>) -> Arc<Place> {
+        let place = Arc::new(Place {
+            since: Instant::now(),
+            called: AtomicBool::new(false),
+            late: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        });
         self.line().push_back(Arc::clone(&place));
         if !self.opening.swap(true, Relaxed) {
             tokio::spawn(Arc::clone(self).open());
         }
-        Waiting {
-            place,
-            since: Instant::now(),
-        }
+        place
     }
 
     /// Lets the line read whenever the batches have caught up, until it is empty.
@@ -106,6 +108,9 @@ impl Gate {
         while let Some(place) = line.pop_front() {
             let is_held = Arc::strong_count(&place) > 1;
             if is_held {
+                let waited = place.since.elapsed();
+                self.telemetry.connection_waited(waited);
+                place.late.store(waited >= LONGEST_WAIT, Relaxed);
                 place.called.store(true, Relaxed);
                 place.waker.wake();
                 return true;
@@ -116,23 +121,19 @@ impl Gate {
 }
 
 /// A place in line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Place {
+    since: Instant,
     called: AtomicBool,
+    /// Whether that was too late.
+    late: AtomicBool,
     waker: AtomicWaker,
 }
 
-/// Who stands there, and since when.
-#[derive(Debug)]
-struct Waiting {
-    place: Arc<Place>,
-    since: Instant,
-}
-
-impl Waiting {
+impl Place {
     fn poll_called(&self, context: &Context<'_>) -> Poll<()> {
-        self.place.waker.register(context.waker());
-        if self.place.called.load(Relaxed) {
+        self.waker.register(context.waker());
+        if self.called.load(Relaxed) {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -167,7 +168,7 @@ pub(super) struct Gated {
     stream: TcpStream,
     gate: Arc<Gate>,
     conduct: Arc<Conduct>,
-    waiting: Option<Waiting>,
+    waiting: Option<Arc<Place>>,
     /// Bytes until it has to ask the gate.
     allowed: usize,
     /// Whether all that had come was read, so that what is read next has come since.
@@ -192,11 +193,10 @@ impl Gated {
             self.allowed = TURN_BYTES;
             return Poll::Ready(());
         }
-        let waiting = self.waiting.get_or_insert_with(|| gate.wait());
-        ready!(waiting.poll_called(context));
-        let waited = waiting.since.elapsed();
-        gate.telemetry.connection_waited(waited);
-        self.conduct.late.store(waited >= LONGEST_WAIT, Relaxed);
+        let place = self.waiting.get_or_insert_with(|| gate.wait());
+        ready!(place.poll_called(context));
+        let late = place.late.load(Relaxed);
+        self.conduct.late.store(late, Relaxed);
         self.waiting = None;
         self.allowed = TURN_BYTES;
         self.drained = false;
