@@ -110,7 +110,8 @@ def latency():
     def both(metric, name, of=MODEL):
         quantile = "histogram_quantile({}, sum by (le) (rate({}{{{}}}{})))"
         return [
-            query(quantile.format(q, f"{metric}_bucket", of, RATE), f"{name} {p}") for q, p in (quantiles[0], quantiles[2])
+            query(or_idle(quantile.format(q, f"{metric}_bucket", of, RATE)), f"{name} {p}")
+            for q, p in (quantiles[0], quantiles[2])
         ]
 
     return [

@@ -21,7 +21,8 @@ thread_local! {
 }
 
 /// How long the thread that asks would compute, at the cost of one example alone, until its lanes are empty.
-/// What waits on purpose, for a longer batch, does not count.
+/// What waits on purpose, for a longer batch, does not count. Right where a thread has its lanes for itself, as in
+/// `kiln serve`, whose models all have a lane for each of the threads that read.
 pub fn backlog() -> Duration {
     BACKLOG.get()
 }
@@ -39,7 +40,7 @@ struct Shared {
     lanes: Box<[Mutex<Lane>]>,
 }
 
-/// What waits on one thread. Only that thread ever takes the lock, so it is never waited for.
+/// What waits on one thread. In a server only that thread ever takes the lock, so it is never waited for.
 #[derive(Debug, Default)]
 struct Lane {
     waiting: VecDeque<Request>,

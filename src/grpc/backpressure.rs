@@ -28,10 +28,13 @@ const READ_BYTES: usize = 16 * 1024;
 /// What a connection may read when it is its turn, even if that is more: splitting what came together costs a write and
 /// a wake-up at both ends.
 const TURN_BYTES: usize = 64 * 1024;
-/// What a connection that never asked for a prediction may read at once without waiting for its turn: a health check.
+/// What a connection that never asked for a prediction may read at once without waiting for its turn: a health check,
+/// and no more than the first prediction.
 const FREE_BYTES: usize = 1024;
 /// Nothing more is read while so much work waits on the thread: about a batch, so that the next one is full too.
 const WORK: Duration = Duration::from_micros(500);
+/// Unless nothing was read for so long: work also comes from streams whose items were read before.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 /// What has waited in line for longer is turned away: its clients are about to give up, or already have.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
@@ -88,12 +91,14 @@ impl Gate {
 
     /// Lets the line read whenever the batches have caught up, until it is empty.
     async fn open(self: Arc<Self>) {
+        let mut last = Instant::now();
         loop {
             // What was read becomes a batch, and is computed, before this goes on.
             tokio::task::yield_now().await;
-            if batcher::backlog() >= WORK {
+            if batcher::backlog() >= WORK && last.elapsed() < LONGEST_PAUSE {
                 continue;
             }
+            last = Instant::now();
             self.left.store(READ_BYTES, Relaxed);
             if !self.call_next() {
                 self.opening.store(false, Relaxed);
@@ -189,9 +194,14 @@ impl Gated {
 
     fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let gate = &self.gate;
-        if self.waiting.is_none() && gate.has_room() && gate.line().is_empty() {
-            self.allowed = TURN_BYTES;
-            return Poll::Ready(());
+        if self.waiting.is_none() {
+            // With nothing to read there is nothing to wait for, and what comes later did not wait.
+            let _ = ready!(self.stream.poll_read_ready(context));
+            if gate.has_room() && gate.line().is_empty() {
+                self.conduct.late.store(false, Relaxed);
+                self.allowed = TURN_BYTES;
+                return Poll::Ready(());
+            }
         }
         let place = self.waiting.get_or_insert_with(|| gate.wait());
         ready!(place.poll_called(context));
@@ -208,7 +218,7 @@ impl Gated {
         self.drained = true;
         let predicts = self.conduct.predicts.load(Relaxed);
         self.allowed = if predicts { 0 } else { FREE_BYTES };
-        if self.gate.has_room() {
+        if predicts && self.gate.has_room() {
             self.gate.call_next();
         }
     }
@@ -225,8 +235,13 @@ impl AsyncRead for Gated {
             ready!(this.poll_turn(context));
         }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        let read = if this.allowed <= FREE_BYTES {
+            read_some(&mut this.stream, context, buffer, this.allowed)
+        } else {
+            Pin::new(&mut this.stream).poll_read(context, buffer)
+        };
         if read.is_pending() {
+            // Or the runtime wants another task to have its turn, and comes back: no harm is done then.
             this.end_turn();
             return Poll::Pending;
         }
@@ -238,6 +253,21 @@ impl AsyncRead for Gated {
         }
         read
     }
+}
+
+/// Reads at most so many bytes.
+fn read_some(
+    stream: &mut TcpStream,
+    context: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+    limit: usize,
+) -> Poll<io::Result<()>> {
+    let limit = limit.min(buffer.remaining());
+    let mut some = ReadBuf::new(buffer.initialize_unfilled_to(limit));
+    let read = Pin::new(stream).poll_read(context, &mut some);
+    let length = some.filled().len();
+    buffer.advance(length);
+    read
 }
 
 impl AsyncWrite for Gated {
@@ -348,6 +378,29 @@ mod tests {
         assert_eq!(read(&mut predicts).await, Some(READ_BYTES));
         assert_eq!(read(&mut next).await, None);
         assert_eq!(read(&mut checks).await, Some(100));
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_reads_little_before_it_has_to_wait_too() {
+        let thread = Thread::new().await;
+        let (mut first, _client) = thread.connection(true, READ_BYTES).await;
+        let (mut next, _client) = thread.connection(true, 10).await;
+        let (mut new, _client) = thread.connection(false, 10_000).await;
+        assert_eq!(read(&mut first).await, Some(READ_BYTES));
+        assert_eq!(read(&mut next).await, None);
+        assert_eq!(read(&mut new).await, Some(FREE_BYTES));
+        assert_eq!(read(&mut new).await, None);
+    }
+
+    #[tokio::test]
+    async fn who_has_nothing_to_read_takes_no_place_in_line() {
+        let thread = Thread::new().await;
+        let (mut first, _client) = thread.connection(true, READ_BYTES).await;
+        let (mut idle, _client) = thread.connection(true, 10).await;
+        assert_eq!(read(&mut idle).await, Some(10));
+        assert_eq!(read(&mut first).await, Some(READ_BYTES));
+        assert_eq!(read(&mut idle).await, None);
+        assert!(thread.gate.line().is_empty());
     }
 
     #[tokio::test]

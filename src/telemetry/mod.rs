@@ -276,7 +276,7 @@ fn read_wait(meter: &Meter) -> Histogram<f64> {
         .f64_histogram("kiln.read_wait.duration")
         .with_unit("s")
         .with_description(
-            "How long connections waited to be read because their thread had enough to compute; others never wait.",
+            "How long connections with something to read stood in line until their thread had computed enough to read it.",
         )
         .with_boundaries(CALL_SECONDS.to_vec())
         .build()
