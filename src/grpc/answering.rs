@@ -6,7 +6,8 @@
 //! forward pass of a small network.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::future::ready;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,6 @@ use super::backpressure::{Conduct, Gate, Gated};
 use super::connections::Connection;
 use super::mnist::{Connected, Mnist};
 use super::observe::{Observe, ObservedBody};
-use super::proto::mnist::mnist_service_server::MnistService;
 use super::proto::mnist::mnist_service_server::MnistServiceServer;
 use super::{status, unary};
 use crate::readiness::Readiness;
@@ -147,16 +147,18 @@ impl Calls {
                 Box::pin(self.others.clone().call(request.map(Body::new)))
             }));
         }
-        // Before its message is read: a refusal must cost less than an answer.
-        let is_full = self.is_full();
-        let (mnist, limit) = (Arc::clone(&self.mnist), self.observe.max_message_bytes);
-        Either::Left(begun.answer(async move {
-            if is_full {
-                return Ok(status::full());
-            }
-            let predict = async |request| mnist.predict(request).await;
-            Ok(unary::answer(request, limit, predict).await)
-        }))
+        // In a box: it is larger than all around it, which is moved several times.
+        let answer: Pin<Box<dyn Future<Output = _> + Send>> = if self.is_full() {
+            // Before its message is read: a refusal must cost less than an answer.
+            Box::pin(ready(Ok(status::full())))
+        } else {
+            let mnist = Arc::clone(&self.mnist);
+            let client = mnist.client(request.headers());
+            let predict = move |request| mnist.answer(client, request);
+            let limit = self.observe.max_message_bytes;
+            Box::pin(unary::answer(request, limit, predict))
+        };
+        Either::Left(begun.answer(answer))
     }
 
     /// Whether a call more is too many, which is counted.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{Stream, StreamExt};
+use http::HeaderMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::memory::{Held, Memory};
@@ -59,10 +60,23 @@ pub(super) struct Connected {
 
 impl Connected {
     /// Who the request comes from.
-    fn client<T>(&self, request: &Request<T>) -> IpAddr {
+    pub fn client(&self, headers: &HeaderMap) -> IpAddr {
         let trusted = self.mnist.trust_forwarded_for;
-        let forwarded = trusted.then(|| peer::forwarded(request)).flatten();
+        let forwarded = trusted.then(|| peer::forwarded(headers)).flatten();
         forwarded.unwrap_or(self.peer)
+    }
+
+    /// `Predict`.
+    pub async fn answer(
+        self: Arc<Self>,
+        client: IpAddr,
+        request: pb::PredictRequest,
+    ) -> Result<pb::PredictResponse, Status> {
+        let Mnist {
+            classifier, memory, ..
+        } = &self.mnist;
+        let place = (classifier.admit()?, memory.take(size(&request))?);
+        self.mnist.answer(client, request, place).await
     }
 }
 
@@ -72,14 +86,9 @@ impl pb::mnist_service_server::MnistService for Connected {
         &self,
         request: Request<pb::PredictRequest>,
     ) -> Result<Response<pb::PredictResponse>, Status> {
-        let client = self.client(&request);
-        let request = request.into_inner();
-        let Mnist {
-            classifier, memory, ..
-        } = &self.mnist;
-        let place = (classifier.admit()?, memory.take(size(&request))?);
-        let answer = self.mnist.answer(client, request, place).await?;
-        Ok(Response::new(answer))
+        let client = self.client(request.metadata().as_ref());
+        let answer = Arc::new(self.clone()).answer(client, request.into_inner());
+        Ok(Response::new(answer.await?))
     }
 
     type PredictStreamStream =
@@ -89,7 +98,7 @@ impl pb::mnist_service_server::MnistService for Connected {
         &self,
         request: Request<Streaming<pb::PredictRequest>>,
     ) -> Result<Response<Self::PredictStreamStream>, Status> {
-        let client = self.client(&request);
+        let client = self.client(request.metadata().as_ref());
         let (service, places) = (self.mnist.clone(), self.mnist.clone());
         let answers = request
             .into_inner()

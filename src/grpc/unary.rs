@@ -3,6 +3,7 @@
 //! tonic reads even a single message through the machinery of its streams: four more allocations, and the message
 //! copied once more, which is a tenth of what a small network's answer costs.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,8 +12,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body::{Body as HttpBody, Frame};
 use prost::Message;
-use tonic::metadata::{GRPC_CONTENT_TYPE, MetadataMap};
-use tonic::{Extensions, Status};
+use tonic::Status;
+use tonic::metadata::GRPC_CONTENT_TYPE;
 
 use super::status;
 
@@ -23,49 +24,38 @@ const FIRST_ROOM: usize = 4 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Answers a call with what `method` makes of its message, which may have `limit` bytes. Kiln's methods answer without
-/// metadata of their own, so that of a response is not sent.
-pub(super) async fn answer<Q, A, B, F>(
+/// Answers a call with what `method` makes of its message, which may have `limit` bytes.
+pub(super) fn answer<Q, A, B, F>(
     request: Request<B>,
     limit: usize,
-    method: impl FnOnce(tonic::Request<Q>) -> F,
-) -> Response<Answer>
+    method: impl FnOnce(Q) -> F,
+) -> impl Future<Output = Result<Response<Answer>, Infallible>>
 where
     Q: Message + Default,
     A: Message,
     B: HttpBody<Data = Bytes, Error = BoxError> + Unpin,
-    F: Future<Output = Result<tonic::Response<A>, Status>>,
+    F: Future<Output = Result<A, Status>>,
 {
-    let answered = match read(request, limit).await {
-        Ok(request) => method(request).await,
-        Err(status) => Err(status),
-    };
-    match answered {
-        Ok(answer) => {
-            let mut response = Response::new(Answer::Message(framed(answer.get_ref())));
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, GRPC_CONTENT_TYPE);
-            response
-        }
-        Err(status) => status.into_http::<()>().map(|()| Answer::Ended),
+    let readable = check_encoding(request.headers());
+    let mut body = request.into_body();
+    // What a future is given stays in it to its end, even if it is moved on: the headers are not needed any more.
+    async move {
+        let answered = async {
+            readable?;
+            let bytes = read_message(&mut body, limit).await?;
+            let message = Q::decode(bytes).map_err(|error| status::no_message(&error))?;
+            method(message).await
+        };
+        Ok(match answered.await {
+            Ok(answer) => {
+                let mut response = Response::new(Answer::Message(framed(&answer)));
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, GRPC_CONTENT_TYPE);
+                response
+            }
+            Err(status) => status.into_http::<()>().map(|()| Answer::Ended),
+        })
     }
-}
-
-async fn read<Q, B>(request: Request<B>, limit: usize) -> Result<tonic::Request<Q>, Status>
-where
-    Q: Message + Default,
-    B: HttpBody<Data = Bytes, Error = BoxError> + Unpin,
-{
-    let (head, mut body) = request.into_parts();
-    check_encoding(&head.headers)?;
-    let bytes = read_message(&mut body, limit).await?;
-    let message = Q::decode(bytes).map_err(|error| status::no_message(&error))?;
-    let metadata = MetadataMap::from_headers(head.headers);
-    Ok(tonic::Request::from_parts(
-        metadata,
-        Extensions::new(),
-        message,
-    ))
 }
 
 /// Kiln asks for no compression, so a client that compresses has not listened.
