@@ -3,6 +3,7 @@
 use super::exif::Orientation;
 
 /// `height` rows of `width` pixels of `layout.channels()` bytes, without padding.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Picture {
     pub width: usize,
     pub height: usize,

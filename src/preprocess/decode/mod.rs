@@ -1,9 +1,10 @@
-//! Picture bytes → [`Picture`]: which format it is, and that format's reader. One file a format.
+//! Picture bytes → [`Picture`]: which format it is, and that format's reader. One file a format, and one for the picture of a digit.
 
 mod bmp;
 mod gif;
 mod jpeg;
 mod png;
+mod small_png;
 mod timed;
 mod webp;
 
@@ -23,7 +24,9 @@ pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
         });
     }
     match bytes {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => png::decode(bytes, budget),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => {
+            small_png::decode(bytes, budget).map_or_else(|| png::decode(bytes, budget), Ok)
+        }
         [0xff, 0xd8, 0xff, ..] => jpeg::decode(bytes, budget),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => gif::decode(bytes, budget),
         [
