@@ -19,6 +19,7 @@ fn eventful() -> Telemetry {
     telemetry.rpc_finished(predict, 13, STEP);
     telemetry.watch_admission(Admission::new(2048));
     telemetry.connection_waited(STEP);
+    telemetry.loop_delayed(STEP);
     telemetry.http_finished("GET", "/metrics", 200, STEP);
     telemetry.rejected(Rejection::QueueFull);
     telemetry.client_request(Ipv4Addr::LOCALHOST.into(), 784, STEP);

@@ -6,7 +6,8 @@
 The server has core 0, h2load (Debian's nghttp2-client) and the health checks share core 1, so the latter are an upper
 bound. `peak` is 4 connections of 32 calls; `overload` 64 of 64, twice the calls that Kiln lets in, each refusal followed
 by another call at once. At the end one thread is compared with two, h2load with whatever the two leave. Answers, and
-how soon they came, are taken from Kiln's own histogram; the health checks go over a connection of their own.
+how soon they came, are taken from Kiln's own histogram, as is how long its thread takes to turn to a socket ("event
+loop"); the health checks go over a connection of their own.
 """
 
 import argparse
@@ -22,7 +23,8 @@ import peers
 import wire
 
 GRPC, HTTP = 50061, 50062
-PREDICT = 'rpc_method="mnist.v1.MnistService/Predict"'
+ANSWERED = r'call_duration_seconds_bucket{rpc_method="mnist.v1.MnistService/Predict",rpc_status_code="OK",'
+LOOP = "kiln_event_loop_delay_seconds_bucket{"
 
 
 def main():
@@ -30,8 +32,8 @@ def main():
     parser.add_argument("kiln")
     parser.add_argument("--seconds", type=float, default=4)
     options = parser.parse_args()
-    print("| network | load | answered/s | p99, ms | refused/s | health check p50, p99, ms |")
-    print("|---|---|--:|--:|--:|--:|")
+    print("| network | load | answered/s | p99, ms | refused/s | health check p50, p99, ms | event loop p50, p99, ms |")
+    print("|---|---|--:|--:|--:|--:|--:|")
     for network in ("mnist-mlp", "mnist"):
         with serving(options.kiln, 1, "0"):
             press(network, 4, 32, 1, "1")
@@ -88,14 +90,18 @@ def scrape():
     return urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/metrics", timeout=30).read().decode()
 
 
-def buckets(text):
-    """Calls answered with OK so far, by the upper bound of the seconds that they took."""
-    pattern = rf'call_duration_seconds_bucket{{{PREDICT},rpc_status_code="OK",.*?le="(.*?)"}} (\d+)'
-    return {float(bound): int(count) for bound, count in re.findall(pattern, text)}
+def buckets(text, begin):
+    """What a histogram has counted so far, by its upper bounds in seconds."""
+    return {float(bound): int(count) for bound, count in re.findall(rf'{begin}.*?le="(.*?)"}} (\d+)', text)}
+
+
+def since(before, after, begin):
+    earlier = buckets(before, begin)
+    return {bound: count - earlier.get(bound, 0) for bound, count in buckets(after, begin).items()}
 
 
 def answered():
-    return max(buckets(scrape()).values(), default=0)
+    return max(buckets(scrape(), ANSWERED).values(), default=0)
 
 
 def refused(text):
@@ -110,13 +116,14 @@ def measure(network, connections, streams, seconds):
     took = time.perf_counter() - began
     times = health.end()
     after = scrape()
-    calls = {bound: count - buckets(before).get(bound, 0) for bound, count in buckets(after).items()}
+    calls, loop = since(before, after, ANSWERED), since(before, after, LOOP)
     total = max(calls.values())
     p99 = quantile(calls, 0.99 * total)
     turned_away = refused(after) - refused(before)
     median, worst = load.percentile(times, 0.5), load.percentile(times, 0.99)
     checks = f"{median * 1e3:.2f}, {worst * 1e3:.2f}"
-    return f"{total / took:,.0f} | {p99 * 1e3:.1f} | {turned_away / took:,.0f} | {checks}"
+    turns = ", ".join(f"{quantile(loop, share * max(loop.values())) * 1e3:.2f}" for share in (0.5, 0.99))
+    return f"{total / took:,.0f} | {p99 * 1e3:.1f} | {turned_away / took:,.0f} | {checks} | {turns}"
 
 
 def quantile(calls, rank):

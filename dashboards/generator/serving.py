@@ -130,13 +130,15 @@ def latency():
             "Queue wait and compute", "s",
             "Where the time goes. Read wait or queue wait above compute: more requests than one instance can take, add "
             "instances. Read wait is that of connections that are not read while there is enough to compute; what has "
-            "waited for 250 ms is turned away. Compute is that of a whole batch.",
+            "waited for 250 ms is turned away. Compute is that of a whole batch. Event loop is how long a thread takes to turn "
+            "to a socket: a health check waits for as long.",
             [
                 *both("kiln_queue_duration_seconds", "queue wait"),
                 *both("kiln_compute_duration_seconds", "compute"),
                 *both("kiln_read_wait_duration_seconds", "read wait", INSTANCE),
+                *both("kiln_event_loop_delay_seconds", "event loop", INSTANCE),
             ],
-        ), {"read wait p50": "light-purple", "read wait p99": "dark-purple", "queue wait p50": "light-orange", "queue wait p99": "dark-orange", "compute p50": "light-blue", "compute p99": "dark-blue"}
+        ), {"event loop p50": "light-green", "event loop p99": "dark-green", "read wait p50": "light-purple", "read wait p99": "dark-purple", "queue wait p50": "light-orange", "queue wait p99": "dark-orange", "compute p50": "light-blue", "compute p99": "dark-blue"}
         ).fill_opacity(0),
     ]
 

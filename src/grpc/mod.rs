@@ -9,6 +9,7 @@ mod mnist;
 mod observe;
 mod peer;
 pub mod proto;
+mod pulse;
 mod server;
 mod status;
 mod unary;

@@ -20,6 +20,7 @@ use super::memory::Memory;
 use super::observe::Observe;
 use super::proto;
 use super::proto::mnist::mnist_service_server::SERVICE_NAME;
+use super::pulse::Pulse;
 use crate::readiness::{Readiness, State};
 use crate::telemetry::Telemetry;
 
@@ -71,15 +72,17 @@ impl Server {
             .add_service(reflection()?.build_v1alpha()?)
             .prepare();
 
-        let mut dealer = Dealer::default();
+        let (mut dealer, mut pulse) = (Dealer::default(), Pulse::new());
         let (running, mut ended) = mpsc::channel::<()>(1);
         for index in 0..self.config.threads.max(1) {
             let answering = self.answering(others.clone());
             let serving = serve_hand(answering, dealer.hand(), self.readiness.clone());
+            let feel = pulse.feel(Arc::clone(&self.telemetry))?;
             let (runtime, running) = (runtime()?, running.clone());
             thread::Builder::new()
                 .name(format!("kiln-serve-{index}"))
                 .spawn(move || {
+                    runtime.spawn(feel);
                     runtime.block_on(serving);
                     // A decode that still runs has nobody left to wait for it.
                     runtime.shutdown_background();
@@ -90,6 +93,7 @@ impl Server {
 
         tokio::select! {
             () = accept(listener, dealer) => {}
+            () = pulse.beat() => {}
             () = self.readiness.draining() => {}
         }
         // A silent peer or an open Watch would hold the drain up for ever.

@@ -111,6 +111,7 @@ pub struct Telemetry {
     calls: Calls,
     http_duration: Histogram<f64>,
     read_wait: Histogram<f64>,
+    loop_delay: Histogram<f64>,
     rejections: [BoundCounter<u64>; Rejection::ALL.len()],
     models: ModelMeters,
     model_loads: Counter<u64>,
@@ -140,6 +141,7 @@ impl Telemetry {
             calls: Calls::new(&meter),
             http_duration: http_duration(&meter),
             read_wait: read_wait(&meter),
+            loop_delay: loop_delay(&meter),
             rejections: rejections(&meter),
             models: ModelMeters::new(&meter),
             model_loads: model_loads(&meter),
@@ -189,6 +191,11 @@ impl Telemetry {
     /// A connection had to wait until its thread read from it again.
     pub fn connection_waited(&self, elapsed: Duration) {
         self.read_wait.record(elapsed.as_secs_f64(), &[]);
+    }
+
+    /// A thread took so long to turn to a socket that had something to read.
+    pub fn loop_delayed(&self, elapsed: Duration) {
+        self.loop_delay.record(elapsed.as_secs_f64(), &[]);
     }
 
     /// From now on scrapes show how many requests are inside, and how many may be.
@@ -277,6 +284,17 @@ fn read_wait(meter: &Meter) -> Histogram<f64> {
         .with_unit("s")
         .with_description(
             "How long connections with something to read stood in line until their thread had computed enough to read it.",
+        )
+        .with_boundaries(CALL_SECONDS.to_vec())
+        .build()
+}
+
+fn loop_delay(meter: &Meter) -> Histogram<f64> {
+    meter
+        .f64_histogram("kiln.event_loop.delay")
+        .with_unit("s")
+        .with_description(
+            "How long a serving thread took to turn to a socket that had something to read, felt ten times a second.",
         )
         .with_boundaries(CALL_SECONDS.to_vec())
         .build()
