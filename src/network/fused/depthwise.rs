@@ -63,37 +63,66 @@ impl WithSimd for Row<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let channels = self.all.bias.len();
-        for first in (0..channels).step_by(S::F32_LANES) {
-            let last = channels.min(first + S::F32_LANES);
-            if last - first == S::F32_LANES {
-                self.channels::<S, true>(simd, first, last);
-            } else {
-                self.channels::<S, false>(simd, first, last);
-            }
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Window {
+            size,
+            strides,
+            dilation,
+            ..
+        } = self.all.window;
+        match (size[1], strides[1], dilation[1]) {
+            (3, 1, 1) => self.all_channels::<S, 3, 1>(simd),
+            (3, 2, 1) => self.all_channels::<S, 3, 2>(simd),
+            (5, 1, 1) => self.all_channels::<S, 5, 1>(simd),
+            (5, 2, 1) => self.all_channels::<S, 5, 2>(simd),
+            _ => self.all_channels::<S, 0, 0>(simd),
         }
     }
 }
 
+/// Windows are `WIDE` columns wide and `STRIDE` apart; of any width and distance if both are 0.
 impl Row<'_> {
+    #[inline(always)]
+    fn all_channels<S: Simd, const WIDE: usize, const STRIDE: usize>(mut self, simd: S) {
+        let channels = self.all.bias.len();
+        for first in (0..channels).step_by(S::F32_LANES) {
+            let last = channels.min(first + S::F32_LANES);
+            if last - first == S::F32_LANES {
+                self.channels::<S, WIDE, STRIDE, true>(simd, first, last);
+            } else {
+                self.channels::<S, WIDE, STRIDE, false>(simd, first, last);
+            }
+        }
+    }
+
     /// One vector of channels, `FULL` or not.
     #[inline(always)]
-    fn channels<S: Simd, const FULL: bool>(&mut self, simd: S, first: usize, last: usize) {
+    fn channels<S: Simd, const WIDE: usize, const STRIDE: usize, const FULL: bool>(
+        &mut self,
+        simd: S,
+        first: usize,
+        last: usize,
+    ) {
         let width = self.output.len() / self.all.bias.len();
         let mut x = 0;
         while x + 4 <= width {
-            self.pixels::<S, 4, FULL>(simd, x, first, last);
+            self.pixels::<S, 4, WIDE, STRIDE, FULL>(simd, x, first, last);
             x += 4;
         }
         while x < width {
-            self.pixels::<S, 1, FULL>(simd, x, first, last);
+            self.pixels::<S, 1, WIDE, STRIDE, FULL>(simd, x, first, last);
             x += 1;
         }
     }
 
     #[inline(always)]
-    fn pixels<S: Simd, const P: usize, const FULL: bool>(
+    fn pixels<
+        S: Simd,
+        const P: usize,
+        const WIDE: usize,
+        const STRIDE: usize,
+        const FULL: bool,
+    >(
         &mut self,
         simd: S,
         x: usize,
@@ -104,17 +133,40 @@ impl Row<'_> {
         let channels = all.bias.len();
         let load = |from: &[f32]| {
             if FULL {
-                simd::load_full::<S>(&from[first..])
+                simd::load_full::<S>(from)
             } else {
-                simd::load(simd, &from[first..last])
+                simd::load(simd, &from[..last - first])
             }
         };
-        let mut sums = [load(&all.bias); P];
-        for (tap, weights) in all.taps.iter().zip(all.kernel.chunks_exact(channels)) {
-            let weights = load(weights);
-            for p in 0..P {
-                let values = load(&self.input[tap + (x + p) * self.step..]);
-                sums[p] = fma(simd, values, weights, sums[p]);
+        let mut sums = [load(&all.bias[first..]); P];
+        if WIDE == 0 {
+            for (tap, weights) in all.taps.iter().zip(all.kernel.chunks_exact(channels)) {
+                let weights = load(&weights[first..]);
+                for p in 0..P {
+                    let values = load(&self.input[tap + (x + p) * self.step + first..]);
+                    sums[p] = fma(simd, values, weights, sums[p]);
+                }
+            }
+        } else {
+            let rows = all.taps.chunks_exact(WIDE.max(1));
+            for (taps, kernel) in rows.zip(all.kernel.chunks_exact(WIDE.max(1) * channels)) {
+                let mut weights = [sums[0]; WIDE];
+                for (weights, kernel) in weights.iter_mut().zip(kernel.chunks_exact(channels)) {
+                    *weights = load(&kernel[first..]);
+                }
+                // A column is loaded once for all the windows that it is in.
+                let columns = self.input[taps[0] + x * self.step + first..].chunks(channels);
+                for (column, values) in columns.take((P - 1) * STRIDE + WIDE).enumerate() {
+                    let values = load(values);
+                    for p in 0..P {
+                        if let Some(&weights) = column
+                            .checked_sub(p * STRIDE)
+                            .and_then(|tap| weights.get(tap))
+                        {
+                            sums[p] = fma(simd, values, weights, sums[p]);
+                        }
+                    }
+                }
             }
         }
         let (low, high) = (simd.splat_f32s(all.bounds.0), simd.splat_f32s(all.bounds.1));
