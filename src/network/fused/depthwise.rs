@@ -116,13 +116,7 @@ impl Row<'_> {
     }
 
     #[inline(always)]
-    fn pixels<
-        S: Simd,
-        const P: usize,
-        const WIDE: usize,
-        const STRIDE: usize,
-        const FULL: bool,
-    >(
+    fn pixels<S: Simd, const P: usize, const WIDE: usize, const STRIDE: usize, const FULL: bool>(
         &mut self,
         simd: S,
         x: usize,

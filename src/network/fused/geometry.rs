@@ -76,7 +76,7 @@ pub(super) fn walk(
     })
 }
 
-/// Where Winograd's tiles lie, if they are worth their transforms.
+/// Where Winograd's tiles lie, if it can do this convolution.
 pub(super) fn tiles(
     input: &Layout,
     (output, result): (&Layout, Shape),
@@ -96,21 +96,13 @@ pub(super) fn tiles(
         Pool::None => [result.height, result.width],
         _ => [output.shape.height * 2, output.shape.width * 2],
     };
-    let tiles = Tiles {
+    fits.then_some(Tiles {
         input: *input,
         origin,
         output: *output,
         size,
         pool,
-    };
-    // Cycles, roughly, for 16 filters: 9 products a result against 16 products
-    // a tile, and what it takes to transform and store.
-    let channels = input.shape.channels as f64;
-    let filters = (conv.bias.len() as f64 / 16.0).max(1.0);
-    let plain = (size[0] * size[1]) as f64 * 9.0 * channels * filters;
-    let transforms = 45.0 * (channels / 16.0).max(1.0) + 70.0 * filters;
-    let winograd = tiles.count() as f64 * (17.6 * channels * filters + transforms);
-    (fits && winograd * 1.1 < plain).then_some(tiles)
+    })
 }
 
 /// The same walk for the kernel of few channels, if it has one for this.

@@ -276,7 +276,10 @@ impl<'a> Planner<'a> {
             bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
         };
         let output = &self.layouts[index];
-        if let Some(tiles) = tiles(&layout, (output, self.nodes[conv_index].shape), conv, pool) {
+        let tiles = tiles(&layout, (output, self.nodes[conv_index].shape), conv, pool);
+        if let Some(tiles) = tiles
+            && tiles.are_worth_it(conv.bias.len(), self.isa)
+        {
             let kernel = Winograd::new(&matrix, tiles, self.isa);
             self.push(index, &[], Kernel::Winograd(kernel));
             self.last().inputs.push(input);
