@@ -7,11 +7,11 @@
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::Either;
+use futures_util::future::{BoxFuture, Either};
 use futures_util::{Stream, StreamExt};
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -148,7 +148,7 @@ impl Calls {
             }));
         }
         // In a box: it is larger than all around it, which is moved several times.
-        let answer: Pin<Box<dyn Future<Output = _> + Send>> = if self.is_full() {
+        let answer: BoxFuture<'static, _> = if self.is_full() {
             // Before its message is read: a refusal must cost less than an answer.
             Box::pin(ready(Ok(status::full())))
         } else {

@@ -34,7 +34,7 @@ const FREE_BYTES: usize = 1024;
 /// Nothing more is read while so much work waits on the thread: about a batch, so that the next one is full too.
 const WORK: Duration = Duration::from_micros(500);
 /// Unless nothing was read for so long: work also comes from streams whose items were read before.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 /// What has waited in line for longer is turned away: its clients are about to give up, or already have.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 

@@ -82,6 +82,7 @@ impl Connected {
 
 #[tonic::async_trait]
 impl pb::mnist_service_server::MnistService for Connected {
+    /// tonic's way to [`Connected::answer`]; `unary` goes there at once.
     async fn predict(
         &self,
         request: Request<pb::PredictRequest>,

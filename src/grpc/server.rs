@@ -90,10 +90,10 @@ impl Server {
                 })?;
         }
         drop(running);
+        let beat = tokio::spawn(pulse.beat());
 
         tokio::select! {
             () = accept(listener, dealer) => {}
-            () = pulse.beat() => {}
             () = self.readiness.draining() => {}
         }
         // A silent peer or an open Watch would hold the drain up for ever.
@@ -105,6 +105,7 @@ impl Server {
             tracing::warn!(?drain_timeout, "closing calls that did not end in time");
         }
         follow.abort();
+        beat.abort();
         Ok(())
     }
 

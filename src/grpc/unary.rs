@@ -37,12 +37,17 @@ where
     F: Future<Output = Result<A, Status>>,
 {
     let readable = check_encoding(request.headers());
-    let mut body = request.into_body();
     // What a future is given stays in it to its end, even if it is moved on: the headers are not needed any more.
+    let mut body = Some(request.into_body());
     async move {
         let answered = async {
             readable?;
-            let bytes = read_message(&mut body, limit).await?;
+            let bytes = match &mut body {
+                Some(body) => read_message(body, limit).await?,
+                None => Bytes::new(),
+            };
+            // Nobody reads on: HTTP/2 is to throw away what else the client sends, and not to keep it until the answer.
+            body = None;
             let message = Q::decode(bytes).map_err(|error| status::no_message(&error))?;
             method(message).await
         };
@@ -183,6 +188,10 @@ fn all_is_well() -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
+
     use futures_util::stream;
     use http_body_util::StreamBody;
     use tonic::Code;
@@ -238,5 +247,41 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// A message, and then nothing, not even the end; it tells when it is dropped.
+    struct Endless(Option<Bytes>, Arc<AtomicBool>);
+
+    impl HttpBody for Endless {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            match self.0.take() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    impl Drop for Endless {
+        fn drop(&mut self) {
+            self.1.store(true, Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_reads_no_more_than_its_message_while_it_is_answered() {
+        let dropped = Arc::new(AtomicBool::new(false));
+        let body = Endless(Some(message(0).into()), Arc::clone(&dropped));
+        let method = async |(): ()| {
+            assert!(dropped.load(Relaxed), "the body is still there");
+            Ok(())
+        };
+        let answered = answer(Request::new(body), LIMIT, method).await.unwrap();
+        assert!(matches!(answered.body(), Answer::Message(_)));
     }
 }

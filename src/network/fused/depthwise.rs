@@ -1,7 +1,8 @@
 //! Depthwise convolution: every channel with a kernel of its own.
 //!
-//! Two loads for each multiply-add make it a matter of memory, so four
-//! neighbouring pixels share each load of weights.
+//! With two loads for each multiply-add it would be a matter of memory. So four
+//! neighbouring pixels share each load of weights and, where their windows
+//! overlap in one of the usual ways, each load of a column.
 
 use pulp::{Simd, WithSimd};
 
@@ -142,8 +143,10 @@ impl Row<'_> {
                 }
             }
         } else {
+            // Never 0 here, but the compiler has to see it.
             let rows = all.taps.chunks_exact(WIDE.max(1));
             for (taps, kernel) in rows.zip(all.kernel.chunks_exact(WIDE.max(1) * channels)) {
+                // Filled with anything at all first.
                 let mut weights = [sums[0]; WIDE];
                 for (weights, kernel) in weights.iter_mut().zip(kernel.chunks_exact(channels)) {
                     *weights = load(&kernel[first..]);

@@ -191,7 +191,7 @@ fn a_convolution_in_winograd_tiles_is_what_the_reference_says() {
         let channels = random.pick(&[16, 40, 50]);
         let input = shape(random.between(4, 9), random.between(4, 9), channels);
         let (mut builder, value) = Builder::new(input).unwrap();
-        let filters = random.pick(&[16, 24, 40]);
+        let filters = random.pick(&[16, 40, 64]);
         let mut conv = conv(&mut random, input, filters, 1);
         conv.window = Window {
             size: [3, 3],
@@ -263,6 +263,34 @@ fn a_depthwise_convolution_is_what_the_reference_says() {
         };
         let output = builder.depthwise_conv2d(value, depthwise).unwrap();
         check(&builder, output, &mut random);
+    }
+}
+
+#[test]
+fn a_depthwise_convolution_of_the_usual_widths_is_what_the_reference_says() {
+    let mut random = Random(10);
+    for (wide, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (4, 1)] {
+        for width in [1, 3, 4, 5, 9] {
+            let channels = random.pick(&[8, 16, 20, 33]);
+            let before = random.below(wide.min(3));
+            // So many columns that the result has `width` of them.
+            let columns = (width - 1) * stride + wide - before;
+            let input = shape(random.between(3, 6), columns, channels);
+            let (mut builder, value) = Builder::new(input).unwrap();
+            let depthwise = DepthwiseConv2d {
+                window: Window {
+                    size: [3, wide],
+                    strides: [1, stride],
+                    dilation: [1, 1],
+                    padding: [(1, 0), (before, 0)],
+                },
+                kernel: Arc::new(random.values(3 * wide * channels)),
+                bias: Arc::new(random.values(channels)),
+                activation: random.activation(),
+            };
+            let output = builder.depthwise_conv2d(value, depthwise).unwrap();
+            check(&builder, output, &mut random);
+        }
     }
 }
 
