@@ -6,9 +6,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Lets a bounded number of requests in; the rest is turned away at once
 /// rather than made to wait for longer than they would want to.
+///
+/// Items of streams, which wait, have half of the places: as soon as one is free the next item takes it, and whoever
+/// does not wait would never find any.
 #[derive(Clone, Debug)]
 pub struct Admission {
     places: Arc<Semaphore>,
+    patient: Arc<Semaphore>,
     limit: usize,
 }
 
@@ -16,6 +20,8 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Permit {
     _place: Option<OwnedSemaphorePermit>,
+    /// Among those who wait.
+    _patient: Option<OwnedSemaphorePermit>,
 }
 
 impl Admission {
@@ -24,6 +30,7 @@ impl Admission {
         let limit = limit.min(Semaphore::MAX_PERMITS);
         Self {
             places: Arc::new(Semaphore::new(limit)),
+            patient: Arc::new(Semaphore::new(limit.div_ceil(2))),
             limit,
         }
     }
@@ -40,9 +47,13 @@ impl Admission {
 
     /// A place, as soon as there is one.
     pub async fn admit(&self) -> Permit {
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        // Only a closed semaphore refuses, and this one is never closed.
-        Permit { _place: place.ok() }
+        // Only a closed semaphore refuses, and these are never closed.
+        let patient = Arc::clone(&self.patient).acquire_owned().await.ok();
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        Permit {
+            _place: place,
+            _patient: patient,
+        }
     }
 
     /// A place, if there is one.
@@ -50,6 +61,27 @@ impl Admission {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Permit {
             _place: Some(place),
+            _patient: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_leaves_half_of_the_places_to_others() {
+        let admission = Admission::new(4);
+        let waited = [(); 2].map(|()| admission.admit().now_or_never().expect("a place"));
+        assert!(admission.admit().now_or_never().is_none());
+        let others = [(); 2].map(|()| admission.try_admit().expect("a place"));
+        assert!(admission.try_admit().is_none());
+        drop(waited);
+        let _third = admission.admit().now_or_never().expect("a place again");
+        drop(others);
+        assert_eq!(admission.inside(), 1);
     }
 }
