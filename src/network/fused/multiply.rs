@@ -9,10 +9,12 @@
 //! The bias is where the sums begin; clamping and 2 × 2 pooling happen in the
 //! registers before anything is stored.
 //!
-//! `M` × `N` is 8 × 3 where there are 32 registers and 4 × 2 where there are 16: as many independent sums as hide the latency of a multiply-add, and few
-//! enough loads that the multipliers are the bottleneck. Pixels of all examples
-//! of a block follow each other, so that only the block's last tile is not full;
-//! it repeats its last pixel.
+//! `M` × `N` is 8 × 3 or 6 × 4 where there are 32 registers and 6 × 2 where
+//! there are 16 (when pooling, fours of pixels: 4 × 4 and 4 × 2): as many
+//! independent sums as hide the latency of a multiply-add, and so few loads that
+//! the multipliers are the bottleneck. Pixels of all examples of a block follow
+//! each other, so that only the block's last tile is not full; it repeats its
+//! last pixel.
 
 use pulp::{Simd, WithSimd};
 
@@ -99,18 +101,23 @@ impl WithSimd for PanelOp<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        let pooled = self.all.walk.pool != Pool::None;
         match (self.panel.vectors, S::REGISTER_COUNT >= 32) {
-            (1, _) => self.tiles::<S, 8, 1>(simd),
-            (2, true) => self.tiles::<S, 8, 2>(simd),
-            (_, true) => self.tiles::<S, 8, 3>(simd),
-            (_, false) => self.tiles::<S, 4, 2>(simd),
+            (1, _) => self.tiles::<S, 8, 4, 1>(simd),
+            (2, true) => self.tiles::<S, 8, 4, 2>(simd),
+            (3, true) => self.tiles::<S, 8, 4, 3>(simd),
+            (_, true) if pooled => self.tiles::<S, 4, 4, 4>(simd),
+            (_, true) => self.tiles::<S, 6, 3, 4>(simd),
+            (_, false) if pooled => self.tiles::<S, 4, 4, 2>(simd),
+            (_, false) => self.tiles::<S, 6, 3, 2>(simd),
         }
     }
 }
 
 impl PanelOp<'_, '_> {
+    /// A last tile of up to `FEW` pixels is a smaller one.
     #[inline(always)]
-    fn tiles<S: Simd, const M: usize, const N: usize>(self, simd: S) {
+    fn tiles<S: Simd, const M: usize, const FEW: usize, const N: usize>(self, simd: S) {
         let Self { all, panel } = self;
         let (walk, packed) = (all.walk, all.packed);
         let values = &packed.values.as_slice()[panel.begin..];
@@ -126,28 +133,23 @@ impl PanelOp<'_, '_> {
         // The usual case goes from the registers to where it belongs.
         let whole = walk.pool == Pool::None && panel.filters == N * S::F32_LANES;
         while left > 0 {
-            let mut at = [0; M];
             let count = M.min(left);
             left -= count;
-            for m in 0..M {
-                // What is missing in the last tile repeats its last pixel.
-                at[m] = if m < count {
-                    from.next() + panel.channel
-                } else {
-                    at[count - 1]
-                };
+            let mut at = from.tile::<M>(count);
+            for begin in &mut at {
+                *begin += panel.channel;
             }
             let reads = (&walk.taps[..], walk.run);
-            if M == 8 && count <= 4 {
-                let at = [at[0], at[1], at[2], at[3]];
-                let sums = sums::<S, 4, N>(simd, (all.input, &at), reads, weights, bias);
-                clamp::<S, 4, M, N>(simd, (low, high), &sums, &mut tile);
+            let few = at.first_chunk::<FEW>();
+            if let Some(at) = few.filter(|_| FEW < M && count <= FEW) {
+                let sums = sums::<S, FEW, N>(simd, (all.input, at), reads, weights, bias);
+                clamp::<S, FEW, M, N>(simd, (low, high), &sums, &mut tile);
             } else {
                 let sums = sums::<S, M, N>(simd, (all.input, &at), reads, weights, bias);
                 if whole && count == M {
+                    let places = to.tile::<M>(M);
                     for m in 0..M {
-                        let begin = to.next() + panel.first;
-                        let to = &mut all.output[begin..][..N * S::F32_LANES];
+                        let to = &mut all.output[places[m] + panel.first..][..N * S::F32_LANES];
                         let (to, _) = S::as_mut_simd_f32s(to);
                         for n in 0..N {
                             to[n] = simd.min_f32s(high, simd.max_f32s(low, sums[m][n]));
@@ -186,6 +188,28 @@ impl<'a> Cursor<'a> {
             step,
             example: 0,
         }
+    }
+
+    /// The next `count` pixels; what is missing in a tile repeats the last one.
+    #[inline(always)]
+    fn tile<const M: usize>(&mut self, count: usize) -> [usize; M] {
+        let mut at = [0; M];
+        let here = self.pixels[self.pixel..].first_chunk::<M>();
+        if let Some(pixels) = here.filter(|_| count == M && self.pixel + M < self.pixels.len()) {
+            for m in 0..M {
+                at[m] = self.example + pixels[m] as usize;
+            }
+            self.pixel += M;
+        } else {
+            for m in 0..M {
+                at[m] = if m < count {
+                    self.next()
+                } else {
+                    at[count - 1]
+                };
+            }
+        }
+        at
     }
 
     #[inline(always)]

@@ -289,7 +289,7 @@ impl<'a> Planner<'a> {
         let walk = walk(&layout, output, conv, pool)?;
         let kernel = match quads(&layout, output, conv, &walk) {
             Some(quads) => Kernel::Thin {
-                packed: Packed::new(&matrix, self.isa, self.isa.widest() - 1),
+                packed: Packed::new(&matrix, self.isa, self.isa.widest() / 2),
                 quads,
             },
             None => Kernel::Multiply {

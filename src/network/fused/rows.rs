@@ -9,7 +9,7 @@ use pulp::{Simd, WithSimd};
 
 use super::pack::{Packed, Panel};
 use super::simd::{self, fma};
-use super::vector::{CHUNK, not_zero};
+use super::vector::{CHUNK, positions};
 
 /// Whether rows like this one are worth a list: two thirds are zeros.
 pub(super) fn is_sparse(row: &[f32]) -> bool {
@@ -53,10 +53,10 @@ impl WithSimd for PanelOp<'_, '_> {
         let mut first = 0;
         while first < total {
             first += match self.panel.vectors {
-                1 if total - first > 4 => self.tile::<S, 8, 1>(simd, first),
                 1 => self.tile::<S, 4, 1>(simd, first),
                 2 => self.tile::<S, 4, 2>(simd, first),
-                _ => self.tile::<S, 4, 3>(simd, first),
+                3 => self.tile::<S, 4, 3>(simd, first),
+                _ => self.tile::<S, 4, 4>(simd, first),
             };
         }
     }
@@ -88,8 +88,8 @@ impl PanelOp<'_, '_> {
                 }
             }
             let mut list = [0; CHUNK];
-            let used = not_zero(any[..len].iter().map(|bits| *bits != 0), &mut list);
-            for &k in &list[..used] {
+            let count = positions(&any.map(|bits| u8::from(bits != 0)), &mut list);
+            for &k in &list[..count] {
                 let k = usize::from(k);
                 let weights = &weights[k];
                 for m in 0..M {

@@ -56,13 +56,13 @@ impl Isa {
         }
     }
 
-    /// Vectors of sums that a tile may be wide: 3 if there are 32 registers.
+    /// Vectors of sums that a tile may be wide: 4 if there are 32 registers.
     pub fn widest(self) -> usize {
         struct Widest;
         impl WithSimd for Widest {
             type Output = usize;
             fn with_simd<S: Simd>(self, _simd: S) -> usize {
-                if S::REGISTER_COUNT >= 32 { 3 } else { 2 }
+                if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
             }
         }
         self.run(Widest)

@@ -232,7 +232,7 @@ fn a_convolution_with_pooling_is_what_the_reference_says() {
         let channels = random.pick(&[1, 3, 16]);
         let input = shape(random.between(2, 13), random.between(2, 13), channels);
         let (mut builder, value) = Builder::new(input).unwrap();
-        let filters = random.pick(&[5, 16, 24, 40]);
+        let filters = random.pick(&[5, 16, 24, 40, 64]);
         let mut conv = conv(&mut random, input, filters, 1);
         conv.window.strides = [1, 1];
         let between = builder.conv2d(value, conv).unwrap();

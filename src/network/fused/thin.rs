@@ -88,49 +88,63 @@ impl PanelOp<'_> {
         let weights = weights.as_chunks::<N>().0;
         let (low, high) = packed.bounds;
         let (low, high) = (simd.splat_f32s(low), simd.splat_f32s(high));
-        let mut tile = [[low; N]; 8];
         for pair in quads.quads.chunks(2) {
             let (first, second) = (pair[0], pair[pair.len() - 1]);
             let views = [&input[first.0 as usize..], &input[second.0 as usize..]];
-            let sums = sums::<S, N, VIEW>(simd, views, quads, weights, bias);
-            // Clamped into another array, so that nothing but constants index
-            // the sums: else they would not stay in registers.
+            let mut sums = sums::<S, N, VIEW>(simd, views, quads, weights, bias);
             for q in 0..2 {
                 for m in 0..4 {
                     for n in 0..N {
-                        let sum = simd.max_f32s(low, sums[q][m][n]);
-                        tile[q * 4 + m][n] = simd.min_f32s(high, sum);
+                        sums[q][m][n] = simd.min_f32s(high, simd.max_f32s(low, sums[q][m][n]));
                     }
                 }
             }
-            let (places, rows) = if quads.pool == Pool::None {
-                ([first.1, second.1], 8)
-            } else {
-                for n in 0..N {
-                    for window in 0..2 {
-                        let m = 2 * window;
-                        let above = [tile[m][n], tile[m + 1][n]];
-                        let below = [tile[m + 4][n], tile[m + 5][n]];
-                        tile[window][n] = quads.pool.four(simd, [above, below]);
+            // Nothing but constants index the sums, or they would not stay in registers.
+            let places = [first.1, second.1].map(|place| place as usize + panel.first);
+            if quads.pool == Pool::None {
+                for q in 0..2 {
+                    for m in 0..4 {
+                        let to = &mut output[places[q] + m * quads.pitch..][..panel.filters];
+                        store(simd, to, &sums[q][m]);
                     }
                 }
-                ([first.1; 2], 2)
-            };
-            for (m, row) in tile[..rows].iter().enumerate() {
-                let begin = places[m / 4] as usize + m % 4 * quads.pitch + panel.first;
-                let to = &mut output[begin..][..panel.filters];
-                if panel.filters == N * S::F32_LANES {
-                    let (to, _) = S::as_mut_simd_f32s(to);
+            } else {
+                for m in 0..2 {
+                    let mut row = *bias;
                     for n in 0..N {
-                        to[n] = row[n];
+                        let above = [sums[0][2 * m][n], sums[0][2 * m + 1][n]];
+                        let below = [sums[1][2 * m][n], sums[1][2 * m + 1][n]];
+                        row[n] = quads.pool.four(simd, [above, below]);
                     }
-                } else {
-                    for (to, sum) in to.chunks_mut(S::F32_LANES).zip(row) {
-                        simd::store(simd, to, *sum);
-                    }
+                    let to = &mut output[places[0] + m * quads.pitch..][..panel.filters];
+                    store(simd, to, &row);
                 }
             }
         }
+    }
+}
+
+/// Values of two of the longest vectors.
+const MOST: usize = 32;
+
+/// Stores the vectors of a pixel, of which the end may be missing.
+#[inline(always)]
+fn store<S: Simd, const N: usize>(simd: S, to: &mut [f32], row: &[S::f32s; N]) {
+    if to.len() == N * S::F32_LANES {
+        let (to, _) = S::as_mut_simd_f32s(to);
+        for n in 0..N {
+            to[n] = row[n];
+        }
+    } else if N == 1 {
+        simd::store(simd, to, row[0]);
+    } else {
+        // Storing a part of a vector is a call, for which all sums would leave their registers.
+        let mut whole = [0.0; MOST];
+        let (vectors, _) = S::as_mut_simd_f32s(&mut whole);
+        for n in 0..N {
+            vectors[n] = row[n];
+        }
+        to.copy_from_slice(&whole[..to.len()]);
     }
 }
 

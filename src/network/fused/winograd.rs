@@ -122,7 +122,8 @@ impl Winograd {
         let isa = suited(isa, filters);
         let lanes = isa.lanes();
         let vectors = filters.div_ceil(lanes);
-        let count = vectors.div_ceil(isa.widest());
+        // Eight tiles of four vectors would take more registers than there are.
+        let count = vectors.div_ceil(isa.widest().min(3));
         let panels: Vec<usize> = (0..count)
             .map(|panel| (panel + 1) * vectors / count - panel * vectors / count)
             .collect();
