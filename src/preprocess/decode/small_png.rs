@@ -6,8 +6,7 @@
 
 use std::cell::RefCell;
 
-use miniz_oxide::inflate::TINFLStatus;
-use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
+use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::preprocess::Budget;
 use crate::preprocess::picture::{Layout, Picture};
@@ -20,8 +19,8 @@ const LONGEST_ROW: usize = SMALL * 4;
 const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 
 thread_local! {
-    /// Ten kilobytes of tables, which need not be zeros each time.
-    static STATE: RefCell<DecompressorOxide> = RefCell::default();
+    /// Kilobytes of tables, which need not be made each time.
+    static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
 }
 
 /// The picture, if it is a small one of 8 bits in the plainest of files: header, samples, end, and each checksum right.
@@ -92,14 +91,12 @@ fn chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<(&'a [u8], &'a [u8])> {
 /// The `length` bytes that a zlib stream holds, if it holds as many and its checksum is right.
 fn inflate(stream: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; length];
-    let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER
-        | inflate_flags::TINFL_FLAG_COMPUTE_ADLER32
-        | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
-    let (status, _, written) = STATE.with_borrow_mut(|state| {
-        state.init();
-        decompress(state, stream, &mut bytes, 0, flags)
-    });
-    (status == TINFLStatus::Done && written == length).then_some(bytes)
+    INFLATE.with_borrow_mut(|inflate| {
+        inflate.reset(true);
+        let status = inflate.decompress(stream, &mut bytes, FlushDecompress::Finish);
+        let ended = matches!(status, Ok(Status::StreamEnd));
+        (ended && inflate.total_out() == length as u64).then_some(bytes)
+    })
 }
 
 /// Undoes a row's filter, which its first byte names; `step` bytes are a pixel (PNG specification, section 9.2).
