@@ -206,7 +206,7 @@ PEERS = [
             "--threads",
             "1",
             "--model",
-            place.network,
+            place.models / f"{place.network}.keras",
             "--grpc-listen",
             f"127.0.0.1:{place.port}",
             "--http-listen",

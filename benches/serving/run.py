@@ -19,7 +19,7 @@ from peers import HERE, PEERS, ROOT, Place
 from prepare import export, install, installed_bytes, versions
 from server import Server, check
 
-NETWORKS = ["mnist", "mnist-mlp"]
+NETWORKS = ["mnist", "mnist-mlp", "slim"]
 # Each server gets ten of its own: a port that was just closed may not be free at once.
 PORTS = itertools.count(18100, 10)
 
