@@ -18,32 +18,57 @@ use super::status;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Bytes that are free, shared by clones.
+///
+/// Items of streams, which wait, have half of them, as they have half of the places: they hold theirs while they wait
+/// for a place, and whoever does not wait would never find any.
 #[derive(Clone, Debug)]
-pub struct Memory(Arc<Semaphore>);
+pub struct Memory {
+    free: Arc<Semaphore>,
+    patient: Arc<Semaphore>,
+    /// Bytes for those who wait.
+    half: usize,
+}
 
 /// Bytes that are taken, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Held(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub(super) struct Held {
+    _bytes: OwnedSemaphorePermit,
+    /// Among those for who waits.
+    _patient: Option<OwnedSemaphorePermit>,
+}
 
 impl Memory {
     /// `bytes` for all requests together.
     pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
+        let bytes = bytes.min(Semaphore::MAX_PERMITS);
+        let half = bytes.div_ceil(2);
+        Self {
+            free: Arc::new(Semaphore::new(bytes)),
+            patient: Arc::new(Semaphore::new(half)),
+            half,
+        }
     }
 
     /// Takes `bytes`, if they are free.
     pub(super) fn take(&self, bytes: usize) -> Result<Held, Status> {
-        self.permit(bytes).map(Held)
+        Ok(Held {
+            _bytes: self.permit(bytes)?,
+            _patient: None,
+        })
     }
 
     /// Takes `bytes` as soon as they are free.
     pub(super) async fn wait(&self, bytes: usize) -> Result<Held, Status> {
-        let permit = Arc::clone(&self.0).acquire_many_owned(amount(bytes)).await;
-        permit.map(Held).map_err(|_| status::out_of_memory())
+        // An item that is larger than that goes alone.
+        let patient = acquire(&self.patient, bytes.min(self.half)).await?;
+        Ok(Held {
+            _bytes: acquire(&self.free, bytes).await?,
+            _patient: Some(patient),
+        })
     }
 
     fn permit(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
-        let permit = Arc::clone(&self.0).try_acquire_many_owned(amount(bytes));
+        let permit = Arc::clone(&self.free).try_acquire_many_owned(amount(bytes));
         permit.map_err(|_| status::out_of_memory())
     }
 
@@ -56,6 +81,11 @@ impl Memory {
             message: Message::default(),
         }
     }
+}
+
+async fn acquire(bytes: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, Status> {
+    let permit = Arc::clone(bytes).acquire_many_owned(amount(count)).await;
+    permit.map_err(|_| status::out_of_memory())
 }
 
 /// A message is never as long as `u32::MAX`: gRPC says its length in that type.
@@ -166,12 +196,27 @@ where
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+
+    #[test]
+    fn who_waits_leaves_half_of_the_bytes_to_others() {
+        let memory = Memory::new(100);
+        let waited = memory.wait(40).now_or_never().expect("bytes");
+        assert!(memory.wait(40).now_or_never().is_none());
+        drop(memory.take(60).expect("the others' bytes"));
+        drop(waited);
+        let large = memory.wait(90).now_or_never().expect("more than half");
+        assert!(memory.wait(1).now_or_never().is_none());
+        drop(large);
+        assert!(memory.take(100).is_ok());
+    }
 
     #[test]
     fn only_what_is_not_whole_is_counted_however_the_frames_are_cut() {
         let memory = Memory::new(100);
-        let free = || memory.0.available_permits();
+        let free = || memory.free.available_permits();
         let mut body = memory.count(());
         let mut bytes = vec![0, 0, 0, 0, 60];
         bytes.extend([7; 60]);

@@ -97,7 +97,7 @@ fn split(isa: Isa, widest: usize, filters: usize) -> Vec<(Isa, usize, usize)> {
     };
     let count = whole.div_ceil(widest);
     let whole = (0..count).map(|panel| {
-        // As even as can be: 4 vectors are 2 + 2.
+        // As even as can be: 5 vectors are 2 + 3.
         let from = panel * whole / count;
         let to = (panel + 1) * whole / count;
         (isa, to - from, (to * lanes).min(filters) - from * lanes)

@@ -11,6 +11,9 @@ use super::pack::{Packed, Panel};
 use super::simd::{self, fma};
 use super::vector::{CHUNK, positions};
 
+/// Rows of a tile.
+const M: usize = 4;
+
 /// Whether rows like this one are worth a list: two thirds are zeros.
 pub(super) fn is_sparse(row: &[f32]) -> bool {
     let zeros = row.iter().filter(|value| **value == 0.0).count();
@@ -53,19 +56,19 @@ impl WithSimd for PanelOp<'_, '_> {
         let mut first = 0;
         while first < total {
             first += match self.panel.vectors {
-                1 => self.tile::<S, 4, 1>(simd, first),
-                2 => self.tile::<S, 4, 2>(simd, first),
-                3 => self.tile::<S, 4, 3>(simd, first),
-                _ => self.tile::<S, 4, 4>(simd, first),
+                1 => self.tile::<S, 1>(simd, first),
+                2 => self.tile::<S, 2>(simd, first),
+                3 => self.tile::<S, 3>(simd, first),
+                _ => self.tile::<S, 4>(simd, first),
             };
         }
     }
 }
 
 impl PanelOp<'_, '_> {
-    /// `M` rows from `first` on; what is missing repeats the last one.
+    /// [`M`] rows from `first` on; what is missing repeats the last one.
     #[inline(always)]
-    fn tile<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, first: usize) -> usize {
+    fn tile<S: Simd, const N: usize>(&mut self, simd: S, first: usize) -> usize {
         let Self {
             packed,
             panel,
@@ -88,7 +91,8 @@ impl PanelOp<'_, '_> {
                 }
             }
             let mut list = [0; CHUNK];
-            let count = positions(&any.map(|bits| u8::from(bits != 0)), &mut list);
+            let used = any.map(|bits| u8::from(bits != 0));
+            let count = positions(&used[..len.next_multiple_of(8)], &mut list);
             for &k in &list[..count] {
                 let k = usize::from(k);
                 let weights = &weights[k];

@@ -62,7 +62,7 @@ impl PanelOp<'_> {
             for (used, value) in used.iter_mut().zip(chunk) {
                 *used = u8::from(*value != 0.0);
             }
-            let count = positions(&used, &mut list);
+            let count = positions(&used[..chunk.len().next_multiple_of(8)], &mut list);
             let (fours, rest) = list[..count].as_chunks::<4>();
             for four in fours {
                 for u in 0..4 {
@@ -93,12 +93,12 @@ impl PanelOp<'_> {
     }
 }
 
-/// Lists where `used` is one and not zero; how many that are.
+/// Lists where `used`, up to [`CHUNK`] ones and zeros in eights, is one; how many that are.
 ///
 /// Eight at a time: a multiplication gathers eight bytes' lowest bits in the
 /// highest byte, and a table has the positions of its ones.
 #[inline(always)]
-pub(super) fn positions(used: &[u8; CHUNK], list: &mut [u8; CHUNK]) -> usize {
+pub(super) fn positions(used: &[u8], list: &mut [u8; CHUNK]) -> usize {
     let mut count = 0;
     for (eighth, used) in used.as_chunks::<8>().0.iter().enumerate() {
         let bits = (u64::from_le_bytes(*used).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8;
@@ -129,3 +129,27 @@ const ONES: [u64; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_those_of_the_ones() {
+        let check = |used: &[u8]| {
+            let mut list = [0; CHUNK];
+            let count = positions(used, &mut list);
+            let ones = (0..used.len()).filter(|at| used[*at] == 1);
+            let list: Vec<usize> = list[..count].iter().map(|at| usize::from(*at)).collect();
+            assert_eq!(list, ones.collect::<Vec<_>>(), "{used:?}");
+        };
+        for byte in 0..256 {
+            let eight: Vec<u8> = (0..8).map(|bit| (byte >> bit & 1) as u8).collect();
+            for (before, after) in [(0, 0), (31, 0), (3, 28)] {
+                check(&[vec![1; before * 8], eight.clone(), vec![0; after * 8]].concat());
+            }
+        }
+        check(&[1; CHUNK]);
+        check(&[]);
+    }
+}

@@ -88,14 +88,16 @@ fn chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<(&'a [u8], &'a [u8])> {
     (sum.sum() == u32::from_be_bytes(*checksum)).then_some((data, rest))
 }
 
-/// The `length` bytes that a zlib stream holds, if it holds as many and its checksum is right.
+/// The `length` bytes that a zlib stream holds, if it holds as many, its checksum is right and nothing follows it.
 fn inflate(stream: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; length];
     INFLATE.with_borrow_mut(|inflate| {
         inflate.reset(true);
         let status = inflate.decompress(stream, &mut bytes, FlushDecompress::Finish);
         let ended = matches!(status, Ok(Status::StreamEnd));
-        (ended && inflate.total_out() == length as u64).then_some(bytes)
+        let whole =
+            (inflate.total_in(), inflate.total_out()) == (stream.len() as u64, length as u64);
+        (ended && whole).then_some(bytes)
     })
 }
 
