@@ -1,8 +1,10 @@
 //! How the kernels of convolutions walk over pictures.
 
+use std::ops::Range;
+
 use super::Refused;
 use super::layout::Layout;
-use super::multiply::{Pool, Walk};
+use super::multiply::{Part, Pool, Walk};
 use super::operation::{Conv2d, Shape, Window};
 use super::thin::{Quads, STEPS};
 use super::winograd::Tiles;
@@ -28,52 +30,103 @@ pub(super) fn walk(
     conv: &Conv2d,
     pool: Pool,
 ) -> Result<Walk, Refused> {
-    let Window {
-        size,
-        strides,
-        dilation,
-        padding,
-    } = conv.window;
+    if u32::try_from(input.len().max(output.len())).is_err() {
+        let message = "a picture with its border of more than 4 G values";
+        return Err(Refused(message.into()));
+    }
+    let Window { size, dilation, .. } = conv.window;
     let groups = conv.groups.max(1);
     let channels = input.shape.channels / groups;
-    let all_taps = taps(input, &conv.window);
     // Taps that are neighbours in memory make one run.
-    let (every, run) = if groups == 1 && (dilation[1] == 1 || size[1] == 1) {
-        (size[1], size[1] * channels)
-    } else {
-        (1, channels)
+    let one_run = groups == 1 && (dilation[1] == 1 || size[1] == 1);
+    let columns = if one_run { size[1] } else { 1 };
+    let taps = taps(input, &conv.window).into_iter().step_by(columns);
+    let taps: Vec<u32> = taps.map(|tap| tap as u32).collect();
+    let run = columns * channels;
+    let mut all = Part {
+        pixels: Vec::new(),
+        stored: Vec::new(),
+        taps: 0..taps.len(),
+        run: 0..run,
     };
-    let (top, left) = (
-        input.border[0].0 - padding[0].0,
-        input.border[1].0 - padding[1].0,
-    );
+    let mut parts = Vec::new();
     let side = if pool == Pool::None { 1 } else { 2 };
     let Shape { height, width, .. } = output.shape;
-    let mut pixels = Vec::with_capacity(height * width * side * side);
-    let mut stored = Vec::with_capacity(height * width);
+    let [rows, columns] = [(0, height), (1, width)].map(|(axis, len)| {
+        let spans = (0..len * side).map(|result| span(input, &conv.window, axis, result));
+        spans.collect::<Vec<_>>()
+    });
     for y in 0..height {
         for x in 0..width {
+            all.stored.push(output.pixel(y, x) as u32);
             for part in 0..side * side {
-                let y = (y * side + part / side) * strides[0];
-                let x = (x * side + part % side) * strides[1];
-                pixels.push(input.at(top + y, left + x));
+                let (row, column) = (
+                    &rows[y * side + part / side],
+                    &columns[x * side + part % side],
+                );
+                all.pixels.push(input.at(row.begin, column.begin) as u32);
             }
-            stored.push(output.pixel(y, x));
         }
     }
-    let narrow = |values: Vec<usize>| -> Result<Vec<u32>, Refused> {
-        let values = values.into_iter().map(u32::try_from);
-        values
-            .collect::<Result<_, _>>()
-            .map_err(|_| Refused("a picture with its border of more than 4 G values".into()))
-    };
-    Ok(Walk {
-        pixels: narrow(pixels)?,
-        taps: narrow(all_taps.into_iter().step_by(every).collect())?,
+    if pool == Pool::None {
+        for (pixel, (from, to)) in all.pixels.iter().zip(&all.stored).enumerate() {
+            let (row, column) = (&rows[pixel / width].inside, &columns[pixel % width].inside);
+            let (taps, run) = if one_run {
+                (row.clone(), column.start * channels..column.end * channels)
+            } else {
+                (row.start * size[1]..row.end * size[1], 0..run)
+            };
+            add(&mut parts, (*from, *to), taps, run);
+        }
+    }
+    let mut walk = Walk {
+        all,
+        parts,
+        taps,
         run,
-        stored: narrow(stored)?,
         pool,
-    })
+    };
+    // With any number of examples.
+    if !walk.parts_pay(1, 1) {
+        walk.parts = Vec::new();
+    }
+    Ok(walk)
+}
+
+/// A window along one axis of the picture.
+struct Span {
+    /// Where it begins, from the corner of the border.
+    begin: usize,
+    /// Which of its taps are not in the border.
+    inside: Range<usize>,
+}
+
+fn span(input: &Layout, window: &Window, axis: usize, result: usize) -> Span {
+    let border = input.border[axis].0;
+    let picture = border..border + [input.shape.height, input.shape.width][axis];
+    let begin = border - window.padding[axis].0 + result * window.strides[axis];
+    let at = |tap: &usize| begin + tap * window.dilation[axis];
+    let mut taps = (0..window.size[axis]).filter(|tap| picture.contains(&at(tap)));
+    let inside = taps
+        .next()
+        .map_or(0..0, |first| first..first + 1 + taps.count());
+    Span { begin, inside }
+}
+
+/// Adds a pixel to the part that needs as much of its window.
+fn add(parts: &mut Vec<Part>, (from, to): (u32, u32), taps: Range<usize>, run: Range<usize>) {
+    let same = |part: &&mut Part| part.taps == taps && part.run == run;
+    if let Some(part) = parts.iter_mut().find(same) {
+        part.pixels.push(from);
+        part.stored.push(to);
+    } else {
+        parts.push(Part {
+            pixels: vec![from],
+            stored: vec![to],
+            taps,
+            run,
+        });
+    }
 }
 
 /// Where Winograd's tiles lie, if it can do this convolution.
@@ -122,13 +175,13 @@ pub(super) fn quads(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk)
         for x in (0..width).step_by(group) {
             let x = x.min(width - group);
             let stored = y * width + x;
-            let to = walk.stored[stored];
+            let to = walk.all.stored[stored];
             if pooled {
                 // The four pixels of a stored one are two above two.
-                quads.push((walk.pixels[stored * 4], to));
-                quads.push((walk.pixels[stored * 4 + 2], to));
+                quads.push((walk.all.pixels[stored * 4], to));
+                quads.push((walk.all.pixels[stored * 4 + 2], to));
             } else {
-                quads.push((walk.pixels[stored], to));
+                quads.push((walk.all.pixels[stored], to));
             }
         }
     }

@@ -14,7 +14,10 @@
 //! independent sums as hide the latency of a multiply-add, and so few loads that
 //! the multipliers are the bottleneck. Pixels of all examples of a block follow
 //! each other, so that only the block's last tile is not full; it repeats its
-//! last pixel.
+//! last pixel. With enough examples, pixels whose windows reach over the same
+//! edges go together, and what they would multiply with zeros is left out.
+
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
@@ -24,22 +27,46 @@ use super::simd::{self, fma};
 /// Which values of the input make a pixel of the result.
 #[derive(Debug)]
 pub(super) struct Walk {
-    /// Where each pixel's window begins in an example.
-    pub pixels: Vec<u32>,
+    /// All pixels with their whole windows.
+    pub all: Part,
+    /// The same pixels, by what of their windows lies in the picture; empty if that leaves nothing out.
+    pub parts: Vec<Part>,
     /// Where each run begins in a window.
     pub taps: Vec<u32>,
     /// Values in a run.
     pub run: usize,
-    /// Where each stored pixel goes in an example's result.
-    pub stored: Vec<u32>,
     /// How many pixels make a stored one.
     pub pool: Pool,
+}
+
+/// Pixels that need the same part of their windows.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Where each pixel's window begins in an example.
+    pub pixels: Vec<u32>,
+    /// Where each stored pixel goes in an example's result.
+    pub stored: Vec<u32>,
+    /// Which of the walk's taps.
+    pub taps: Range<usize>,
+    /// Which values of each run.
+    pub run: Range<usize>,
 }
 
 impl Walk {
     /// Whether an example is one product of a row with the matrix.
     pub fn is_vector(&self) -> bool {
-        self.pixels == [0] && self.taps == [0]
+        self.all.pixels == [0] && self.taps == [0]
+    }
+
+    /// Whether the parts take less than all pixels with their whole windows, in tiles of `tile` pixels, of which each
+    /// part has a last one that may be almost empty.
+    pub fn parts_pay(&self, examples: usize, tile: usize) -> bool {
+        let products = |part: &Part| {
+            let tiles = (part.pixels.len() * examples).div_ceil(tile);
+            tiles * part.taps.len() * part.run.len()
+        };
+        let apart: usize = self.parts.iter().map(products).sum();
+        !self.parts.is_empty() && apart * 16 < products(&self.all) * 15
     }
 }
 
@@ -103,33 +130,56 @@ impl WithSimd for PanelOp<'_, '_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let pooled = self.all.walk.pool != Pool::None;
         match (self.panel.vectors, S::REGISTER_COUNT >= 32) {
-            (1, _) => self.tiles::<S, 8, 4, 1>(simd),
-            (2, true) => self.tiles::<S, 8, 4, 2>(simd),
-            (3, true) => self.tiles::<S, 8, 4, 3>(simd),
-            (_, true) if pooled => self.tiles::<S, 4, 4, 4>(simd),
-            (_, true) => self.tiles::<S, 6, 3, 4>(simd),
-            (_, false) if pooled => self.tiles::<S, 4, 4, 2>(simd),
-            (_, false) => self.tiles::<S, 6, 3, 2>(simd),
+            (1, _) => self.parts::<S, 8, 4, 1>(simd),
+            (2, true) => self.parts::<S, 8, 4, 2>(simd),
+            (3, true) => self.parts::<S, 8, 4, 3>(simd),
+            (_, true) if pooled => self.parts::<S, 4, 4, 4>(simd),
+            (_, true) => self.parts::<S, 6, 3, 4>(simd),
+            (_, false) if pooled => self.parts::<S, 4, 4, 2>(simd),
+            (_, false) => self.parts::<S, 6, 3, 2>(simd),
         }
     }
 }
 
 impl PanelOp<'_, '_> {
+    #[inline(always)]
+    fn parts<S: Simd, const M: usize, const FEW: usize, const N: usize>(mut self, simd: S) {
+        let walk = self.all.walk;
+        let parts = if walk.parts_pay(self.all.examples, M) {
+            &walk.parts
+        } else {
+            std::slice::from_ref(&walk.all)
+        };
+        for part in parts {
+            self.tiles::<S, M, FEW, N>(simd, part);
+        }
+    }
+
     /// A last tile of up to `FEW` pixels is a smaller one.
     #[inline(always)]
-    fn tiles<S: Simd, const M: usize, const FEW: usize, const N: usize>(self, simd: S) {
+    fn tiles<S: Simd, const M: usize, const FEW: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        part: &Part,
+    ) {
         let Self { all, panel } = self;
         let (walk, packed) = (all.walk, all.packed);
         let values = &packed.values.as_slice()[panel.begin..];
         let (vectors, _) = S::as_simd_f32s(values);
         let (bias, weights) = vectors.split_first_chunk::<N>().expect("bias");
         let weights = weights.as_chunks::<N>().0;
+        let reads = Reads {
+            taps: &walk.taps[part.taps.clone()],
+            run: part.run.len(),
+            pitch: walk.run,
+        };
+        let weights = &weights[part.taps.start * walk.run + part.run.start..];
         let low = simd.splat_f32s(packed.bounds.0);
         let high = simd.splat_f32s(packed.bounds.1);
         let mut tile = [[low; N]; M];
-        let mut from = Cursor::new(&walk.pixels, all.input_step);
-        let mut to = Cursor::new(&walk.stored, all.output_step);
-        let mut left = walk.pixels.len() * all.examples;
+        let mut from = Cursor::new(&part.pixels, all.input_step);
+        let mut to = Cursor::new(&part.stored, all.output_step);
+        let mut left = part.pixels.len() * all.examples;
         // The usual case goes from the registers to where it belongs.
         let whole = walk.pool == Pool::None && panel.filters == N * S::F32_LANES;
         while left > 0 {
@@ -137,9 +187,8 @@ impl PanelOp<'_, '_> {
             left -= count;
             let mut at = from.tile::<M>(count);
             for begin in &mut at {
-                *begin += panel.channel;
+                *begin += panel.channel + part.run.start;
             }
-            let reads = (&walk.taps[..], walk.run);
             let few = at.first_chunk::<FEW>();
             if let Some(at) = few.filter(|_| FEW < M && count <= FEW) {
                 let sums = sums::<S, FEW, N>(simd, (all.input, at), reads, weights, bias);
@@ -240,21 +289,30 @@ fn clamp<S: Simd, const FEW: usize, const M: usize, const N: usize>(
     }
 }
 
+/// What of a window is multiplied.
+#[derive(Clone, Copy)]
+pub(super) struct Reads<'a> {
+    /// Where each run begins.
+    pub taps: &'a [u32],
+    /// Values in a run.
+    pub run: usize,
+    /// Weights from one run's first to the next one's.
+    pub pitch: usize,
+}
+
 /// The products of one tile: each of `M` windows begins at its `at` and is made
 /// of a run of values behind each tap.
 #[inline(always)]
 pub(super) fn sums<S: Simd, const M: usize, const N: usize>(
     simd: S,
     (input, at): (&[f32], &[usize; M]),
-    (taps, run): (&[u32], usize),
+    Reads { taps, run, pitch }: Reads,
     weights: &[[S::f32s; N]],
     bias: &[S::f32s; N],
 ) -> [[S::f32s; N]; M] {
     let mut sums = [*bias; M];
-    let mut weights = weights;
-    for &tap in taps {
-        let (these, rest) = weights.split_at(run);
-        weights = rest;
+    for (&tap, weights) in taps.iter().zip(weights.chunks(pitch)) {
+        let these = &weights[..run];
         // Loops and not `from_fn`, which in a large function is a call, and the sums go through memory.
         let mut rows: [&[f32]; M] = [&[]; M];
         let mut fours: [&[[f32; 4]]; M] = [&[]; M];

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use pulp::{Simd, WithSimd};
 
 use super::layout::Layout;
-use super::multiply::{self, Pool};
+use super::multiply::{self, Pool, Reads};
 use super::pack::Matrix;
 use super::simd::{self, Aligned, Isa};
 
@@ -334,7 +334,11 @@ impl Group<'_> {
             for m in 0..M {
                 at[m] = (point * TILES + slot + m) * self.before.1;
             }
-            let reads = (&[0][..], channels);
+            let reads = Reads {
+                taps: &[0],
+                run: channels,
+                pitch: channels,
+            };
             let sums =
                 multiply::sums::<S, M, N>(simd, (self.before.0, &at), reads, weights, &zeros);
             for m in 0..M {
