@@ -189,7 +189,7 @@ fn a_convolution_in_winograd_tiles_is_what_the_reference_says() {
     let mut tiled = vec![0; Isa::all().len()];
     for _ in 0..12 {
         let channels = random.pick(&[16, 40, 50]);
-        let input = shape(random.between(4, 9), random.between(4, 9), channels);
+        let input = shape(random.between(6, 11), random.between(6, 11), channels);
         let (mut builder, value) = Builder::new(input).unwrap();
         let filters = random.pick(&[16, 40, 64]);
         let mut conv = conv(&mut random, input, filters, 1);
