@@ -23,6 +23,7 @@ mod geometry;
 mod layout;
 mod math;
 mod multiply;
+mod nonzero;
 mod operation;
 mod pack;
 mod place;
@@ -36,7 +37,6 @@ mod simd;
 #[cfg(test)]
 mod tests;
 mod thin;
-mod vector;
 mod winograd;
 
 pub use activation::Activation;

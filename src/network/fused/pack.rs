@@ -80,7 +80,7 @@ impl Packed {
         }
     }
 
-    /// Whether panels read different channels: the kernels for one vector do not look at that.
+    /// Whether panels read different channels: `rows` does not look at that.
     pub fn is_grouped(&self) -> bool {
         self.panels.iter().any(|panel| panel.channel > 0)
     }

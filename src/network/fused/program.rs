@@ -8,13 +8,13 @@ use super::depthwise::Depthwise;
 use super::elementwise;
 use super::layout::Layout;
 use super::multiply::{Multiply, Walk};
+use super::nonzero::is_sparse;
 use super::operation::Binary;
 use super::pack::Packed;
 use super::pool::Pool;
 use super::rows::{self, Rows};
 use super::simd::{Aligned, Isa};
 use super::thin::{self, Quads};
-use super::vector;
 use super::winograd::Winograd;
 
 /// Runs on any number of threads at once; each has a workspace of its own.
@@ -96,7 +96,7 @@ pub(super) enum Kernel {
 const BLOCK_VALUES: usize = 128 * 1024;
 /// Examples in a block, at most.
 const MAX_BLOCK: usize = 32;
-/// Fewer examples than these go through a dense layer one by one.
+/// Fewer examples than these go through a dense layer two by two.
 const FEW: usize = 4;
 
 thread_local! {
@@ -185,16 +185,9 @@ impl Program {
             .zip(output.chunks_exact_mut(output_step));
         match &step.kernel {
             Kernel::Multiply { packed, walk }
-                if examples < FEW && walk.is_vector() && !packed.is_grouped() =>
-            {
-                for (from, to) in pairs {
-                    vector::multiply(packed, &from[..walk.run], to);
-                }
-            }
-            Kernel::Multiply { packed, walk }
                 if walk.is_vector()
                     && !packed.is_grouped()
-                    && rows::is_sparse(&sources[0][..walk.run]) =>
+                    && (examples < FEW || is_sparse(&sources[0][..walk.run])) =>
             {
                 let rows = Rows {
                     input: sources[0],
