@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
 """Kiln with more to do than it can: what it still answers, how soon, and whether a health check is held up.
 
-    python3 benches/serving/overload.py target/release/kiln [--seconds 4]
+    python3 benches/serving/overload.py target/release/kiln target/release/examples/noop [--seconds 4]
 
 The server has core 0, h2load (Debian's nghttp2-client) and the health checks share core 1, so the latter are an upper
 bound. `peak` is 4 connections of 32 calls; `overload` 64 of 64, twice the calls that Kiln lets in, each refusal followed
-by another call at once. At the end one thread is compared with two, h2load with whatever the two leave. Answers, and
-how soon they came, are taken from Kiln's own histogram, as is how long its thread takes to turn to a socket ("event
-loop"); the health checks go over a connection of their own.
+by another call at once. Answers, and how soon they came, are taken from Kiln's own histogram, as is how long its thread
+takes to turn to a socket ("event loop"); the health checks go over a connection of their own.
+
+At the end one thread is compared with two, h2load with whatever the two leave, for Kiln and for the server that does
+nothing. What h2load takes of the second core is not the server's doing: the processor time that an answer takes is.
 """
 
 import argparse
+import os
+import pathlib
 import re
+import socket
 import subprocess
 import tempfile
 import threading
@@ -30,41 +35,57 @@ LOOP = "kiln_event_loop_delay_seconds_bucket{"
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kiln")
+    parser.add_argument("noop")
     parser.add_argument("--seconds", type=float, default=4)
     options = parser.parse_args()
+    overload(options)
+    two_threads(options)
+
+
+def overload(options):
     print("| network | load | answered/s | p99, ms | refused/s | health check p50, p99, ms | event loop p50, most, ms |")
     print("|---|---|--:|--:|--:|--:|--:|")
     for network in ("mnist-mlp", "mnist"):
-        with serving(options.kiln, 1, "0"):
+        with serving(kiln(options, 1), "0"):
             press(network, 4, 32, 1, "1")
             for name, connections, streams in (("peak", 4, 32), ("overload", 64, 64)) * 2:
                 found = measure(network, connections, streams, options.seconds)
                 print(f"| `{network}` | {name} | {found} |", flush=True)
-    print("\n| network | one thread/s | two threads/s | ratio |\n|---|--:|--:|--:|")
-    for network in ("mnist-mlp", "mnist"):
-        rates = {1: [], 2: []}
+
+
+def two_threads(options):
+    print("\n| server | one thread/s | two threads/s | ratio | of the processor, µs: one thread, two |")
+    print("|---|--:|--:|--:|--:|")
+    for name, network in (("no-op", "mnist-mlp"), ("`mnist-mlp`", "mnist-mlp"), ("`mnist`", "mnist")):
+        found = {1: [], 2: []}
         for _ in range(3):
             for threads, cores, load_cores in ((1, "0", "1"), (2, "0,1", "0,1")):
-                with serving(options.kiln, threads, cores):
+                noop = [options.noop, f"127.0.0.1:{GRPC}", str(threads)]
+                with serving(noop if name == "no-op" else kiln(options, threads), cores) as server:
                     press(network, 8, 32, 0.5, load_cores)
-                    before, began = answered(), time.perf_counter()
-                    press(network, 8, 32, options.seconds / 2, load_cores)
-                    rates[threads].append((answered() - before) / (time.perf_counter() - began))
-        one, two = (sorted(rates[threads])[1] for threads in (1, 2))
-        print(f"| `{network}` | {one:,.0f} | {two:,.0f} | {two / one:.2f} |", flush=True)
+                    before = server.seconds()
+                    rate, count = press(network, 8, 32, options.seconds / 2, load_cores)
+                    found[threads].append((rate, (server.seconds() - before) / count * 1e6))
+        one, two = (sorted(found[threads])[1] for threads in (1, 2))
+        rates = f"{one[0]:,.0f} | {two[0]:,.0f} | {two[0] / one[0]:.2f}"
+        print(f"| {name} | {rates} | {one[1]:.1f}, {two[1]:.1f} |", flush=True)
+
+
+def kiln(options, threads):
+    addresses = [f"--grpc-listen=127.0.0.1:{GRPC}", f"--http-listen=127.0.0.1:{HTTP}"]
+    return [options.kiln, "serve", f"--threads={threads}", *addresses, "--log=error"]
 
 
 class serving:
-    def __init__(self, kiln, threads, cores):
-        addresses = [f"--grpc-listen=127.0.0.1:{GRPC}", f"--http-listen=127.0.0.1:{HTTP}", "--log=error"]
-        self.command = ["taskset", "-c", cores, kiln, "serve", f"--threads={threads}", *addresses]
+    def __init__(self, command, cores):
+        self.command = ["taskset", "-c", cores, *command]
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command)
         while True:
             try:
-                if urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/readyz", timeout=5).status == 200:
-                    return
+                socket.create_connection(("127.0.0.1", GRPC), 5).close()
+                return self
             except OSError:
                 time.sleep(0.02)
 
@@ -72,9 +93,14 @@ class serving:
         self.process.terminate()
         self.process.wait()
 
+    def seconds(self):
+        """What it has had of the processors."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def press(network, connections, streams, seconds, core):
-    """Without the log of each call that `load.h2load` reads afterwards: what is asked for here is counted by Kiln."""
+    """Answers a second and in all, as h2load counts them, without the log of each call that `load.h2load` reads."""
     call = peers.mnist(2, "pixels")
     with tempfile.NamedTemporaryFile() as request:
         request.write(call.encode(None, bytes(784), network))
@@ -83,7 +109,10 @@ def press(network, connections, streams, seconds, core):
         command += [f"-D{seconds * 1000:.0f}ms", "-d", request.name]
         for name, value in call.headers.items():
             command += ["-H", f"{name}: {value}"]
-        subprocess.run([*command, f"http://127.0.0.1:{GRPC}{call.path}"], check=True, capture_output=True)
+        url = f"http://127.0.0.1:{GRPC}{call.path}"
+        found = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout
+    rate = re.search(r"finished in .*?, ([\d.]+) req/s", found)
+    return float(rate[1]), int(re.search(r"(\d+) succeeded", found)[1])
 
 
 def scrape():
@@ -98,10 +127,6 @@ def buckets(text, begin):
 def since(before, after, begin):
     earlier = buckets(before, begin)
     return {bound: count - earlier.get(bound, 0) for bound, count in buckets(after, begin).items()}
-
-
-def answered():
-    return max(buckets(scrape(), ANSWERED).values(), default=0)
 
 
 def refused(text):
