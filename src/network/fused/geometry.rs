@@ -43,58 +43,56 @@ pub(super) fn walk(
     let taps = taps(input, &conv.window).into_iter().step_by(columns);
     let taps: Vec<u32> = taps.map(|tap| tap as u32).collect();
     let run = columns * channels;
-    let mut all = Part {
-        pixels: Vec::new(),
-        stored: Vec::new(),
-        taps: 0..taps.len(),
-        run: 0..run,
-    };
-    let mut parts = Vec::new();
     let side = if pool == Pool::None { 1 } else { 2 };
     let Shape { height, width, .. } = output.shape;
     let [rows, columns] = [(0, height), (1, width)].map(|(axis, len)| {
         let spans = (0..len * side).map(|result| span(input, &conv.window, axis, result));
         spans.collect::<Vec<_>>()
     });
+    let mut all = Part {
+        pixels: Vec::new(),
+        stored: Vec::new(),
+        taps: 0..taps.len(),
+        run: 0..run,
+    };
     for y in 0..height {
         for x in 0..width {
             all.stored.push(output.pixel(y, x) as u32);
             for part in 0..side * side {
-                let (row, column) = (
-                    &rows[y * side + part / side],
-                    &columns[x * side + part % side],
-                );
+                let row = &rows[y * side + part / side];
+                let column = &columns[x * side + part % side];
                 all.pixels.push(input.at(row.begin, column.begin) as u32);
             }
         }
     }
-    if pool == Pool::None {
-        for (pixel, (from, to)) in all.pixels.iter().zip(&all.stored).enumerate() {
-            let (row, column) = (&rows[pixel / width].inside, &columns[pixel % width].inside);
-            let (taps, run) = if one_run {
-                (row.clone(), column.start * channels..column.end * channels)
-            } else {
-                (row.start * size[1]..row.end * size[1], 0..run)
-            };
-            add(&mut parts, (*from, *to), taps, run);
-        }
-    }
     let mut walk = Walk {
         all,
-        parts,
+        parts: Vec::new(),
         taps,
         run,
         pool,
     };
-    // With any number of examples.
-    if !walk.parts_pay(1, 1) {
-        walk.parts = Vec::new();
+    // Four pixels that are pooled reach over an edge by one row or column less, which is mostly none.
+    if pool == Pool::None {
+        walk.parts = parts((input, output), (&rows, &columns), |rows, columns| {
+            if one_run {
+                (rows, columns.start * channels..columns.end * channels)
+            } else {
+                (rows.start * size[1]..rows.end * size[1], 0..run)
+            }
+        });
+        // With however many examples.
+        if !walk.parts_pay(1, 1) {
+            walk.parts = Vec::new();
+        }
     }
     Ok(walk)
 }
 
 /// A window along one axis of the picture.
 struct Span {
+    /// Which result it makes.
+    result: usize,
     /// Where it begins, from the corner of the border.
     begin: usize,
     /// Which of its taps are not in the border.
@@ -107,26 +105,51 @@ fn span(input: &Layout, window: &Window, axis: usize, result: usize) -> Span {
     let begin = border - window.padding[axis].0 + result * window.strides[axis];
     let at = |tap: &usize| begin + tap * window.dilation[axis];
     let mut taps = (0..window.size[axis]).filter(|tap| picture.contains(&at(tap)));
-    let inside = taps
-        .next()
-        .map_or(0..0, |first| first..first + 1 + taps.count());
-    Span { begin, inside }
+    let first = taps.next();
+    let inside = first.map_or(0..0, |first| first..first + 1 + taps.count());
+    Span {
+        result,
+        begin,
+        inside,
+    }
 }
 
-/// Adds a pixel to the part that needs as much of its window.
-fn add(parts: &mut Vec<Part>, (from, to): (u32, u32), taps: Range<usize>, run: Range<usize>) {
-    let same = |part: &&mut Part| part.taps == taps && part.run == run;
-    if let Some(part) = parts.iter_mut().find(same) {
-        part.pixels.push(from);
-        part.stored.push(to);
-    } else {
-        parts.push(Part {
-            pixels: vec![from],
-            stored: vec![to],
-            taps,
-            run,
-        });
+/// More are not worth their memory: their last tiles are almost empty.
+const MOST_PARTS: usize = 100;
+
+/// Pixels by the rows and columns of their windows that lie in the picture; `reads` says which taps and values of a run
+/// these are.
+fn parts(
+    (input, output): (&Layout, &Layout),
+    (rows, columns): (&[Span], &[Span]),
+    reads: impl Fn(Range<usize>, Range<usize>) -> (Range<usize>, Range<usize>),
+) -> Vec<Part> {
+    let alike = |a: &Span, b: &Span| a.inside == b.inside;
+    let [rows, columns] = [rows, columns].map(|spans| spans.chunk_by(alike).collect::<Vec<_>>());
+    if rows.len() * columns.len() > MOST_PARTS {
+        return Vec::new();
     }
+    let mut parts = Vec::new();
+    for rows in rows {
+        for columns in &columns {
+            let pixels = || {
+                rows.iter()
+                    .flat_map(|row| columns.iter().map(move |column| (row, column)))
+            };
+            let (taps, run) = reads(rows[0].inside.clone(), columns[0].inside.clone());
+            parts.push(Part {
+                pixels: pixels()
+                    .map(|(row, column)| input.at(row.begin, column.begin) as u32)
+                    .collect(),
+                stored: pixels()
+                    .map(|(row, column)| output.pixel(row.result, column.result) as u32)
+                    .collect(),
+                taps,
+                run,
+            });
+        }
+    }
+    parts
 }
 
 /// Where Winograd's tiles lie, if it can do this convolution.

@@ -25,11 +25,11 @@ pub(super) struct List(Vec<Chunk>);
 #[derive(Clone, Debug)]
 struct Chunk {
     count: usize,
-    /// Eight more than there can be, so that eight can be written anywhere.
+    /// Eight are written at a time, wherever the last ones ended.
     positions: [u8; CHUNK + 8],
 }
 
-/// Whether rows like this one are worth a list for several of them: two thirds are zeros.
+/// Whether rows like this one are worth a list for two of them: two thirds are zeros.
 pub(super) fn is_sparse(row: &[f32]) -> bool {
     let zeros = row.iter().filter(|value| **value == 0.0).count();
     zeros * 3 >= row.len() * 2
