@@ -34,7 +34,12 @@ pub(super) fn walk(
         let message = "a picture with its border of more than 4 G values";
         return Err(Refused(message.into()));
     }
-    let Window { size, dilation, .. } = conv.window;
+    let Window {
+        size,
+        strides,
+        dilation,
+        padding,
+    } = conv.window;
     let groups = conv.groups.max(1);
     let channels = input.shape.channels / groups;
     // Taps that are neighbours in memory make one run.
@@ -42,110 +47,115 @@ pub(super) fn walk(
     let columns = if one_run { size[1] } else { 1 };
     let taps = taps(input, &conv.window).into_iter().step_by(columns);
     let taps: Vec<u32> = taps.map(|tap| tap as u32).collect();
-    let run = columns * channels;
+    let (top, left) = (
+        input.border[0].0 - padding[0].0,
+        input.border[1].0 - padding[1].0,
+    );
     let side = if pool == Pool::None { 1 } else { 2 };
     let Shape { height, width, .. } = output.shape;
-    let [rows, columns] = [(0, height), (1, width)].map(|(axis, len)| {
-        let spans = (0..len * side).map(|result| span(input, &conv.window, axis, result));
-        spans.collect::<Vec<_>>()
-    });
     let mut all = Part {
-        pixels: Vec::new(),
-        stored: Vec::new(),
+        pixels: Vec::with_capacity(height * width * side * side),
+        stored: Vec::with_capacity(height * width),
         taps: 0..taps.len(),
-        run: 0..run,
+        run: 0..columns * channels,
     };
     for y in 0..height {
         for x in 0..width {
-            all.stored.push(output.pixel(y, x) as u32);
             for part in 0..side * side {
-                let row = &rows[y * side + part / side];
-                let column = &columns[x * side + part % side];
-                all.pixels.push(input.at(row.begin, column.begin) as u32);
+                let y = (y * side + part / side) * strides[0];
+                let x = (x * side + part % side) * strides[1];
+                all.pixels.push(input.at(top + y, left + x) as u32);
             }
+            all.stored.push(output.pixel(y, x) as u32);
         }
     }
-    let mut walk = Walk {
+    Ok(Walk {
+        run: all.run.end,
         all,
         parts: Vec::new(),
         taps,
-        run,
         pool,
-    };
-    // Four pixels that are pooled reach over an edge by one row or column less, which is mostly none.
-    if pool == Pool::None {
-        walk.parts = parts((input, output), (&rows, &columns), |rows, columns| {
-            if one_run {
-                (rows, columns.start * channels..columns.end * channels)
-            } else {
-                (rows.start * size[1]..rows.end * size[1], 0..run)
-            }
-        });
-        // With however many examples.
-        if !walk.parts_pay(1, 1) {
-            walk.parts = Vec::new();
-        }
-    }
-    Ok(walk)
+    })
 }
 
-/// A window along one axis of the picture.
-struct Span {
-    /// Which result it makes.
-    result: usize,
-    /// Where it begins, from the corner of the border.
-    begin: usize,
-    /// Which of its taps are not in the border.
+/// Neighbouring results along an axis whose windows reach over the edges alike.
+struct Reach {
+    results: Range<usize>,
+    /// Which taps lie in the picture.
     inside: Range<usize>,
 }
 
-fn span(input: &Layout, window: &Window, axis: usize, result: usize) -> Span {
-    let border = input.border[axis].0;
-    let picture = border..border + [input.shape.height, input.shape.width][axis];
-    let begin = border - window.padding[axis].0 + result * window.strides[axis];
-    let at = |tap: &usize| begin + tap * window.dilation[axis];
-    let mut taps = (0..window.size[axis]).filter(|tap| picture.contains(&at(tap)));
-    let first = taps.next();
-    let inside = first.map_or(0..0, |first| first..first + 1 + taps.count());
-    Span {
-        result,
-        begin,
-        inside,
+fn reaches(input: &Layout, window: &Window, axis: usize, results: usize) -> Vec<Reach> {
+    let len = [input.shape.height, input.shape.width][axis];
+    let mut reaches: Vec<Reach> = Vec::new();
+    for result in 0..results {
+        // From the first tap to where the picture begins and ends, if that is not before the tap.
+        let begin = result * window.strides[axis];
+        let before = window.padding[axis].0;
+        let [first, end] = [before, before + len].map(|edge| {
+            let taps = edge.saturating_sub(begin).div_ceil(window.dilation[axis]);
+            taps.min(window.size[axis])
+        });
+        let inside = if first < end { first..end } else { 0..0 };
+        match reaches.last_mut() {
+            Some(last) if last.inside == inside => last.results.end = result + 1,
+            _ => reaches.push(Reach {
+                results: result..result + 1,
+                inside,
+            }),
+        }
     }
+    reaches
 }
 
-/// More are not worth their memory: their last tiles are almost empty.
+/// With more, most pixels would be alone in their part.
 const MOST_PARTS: usize = 100;
 
-/// Pixels by the rows and columns of their windows that lie in the picture; `reads` says which taps and values of a run
-/// these are.
-fn parts(
-    (input, output): (&Layout, &Layout),
-    (rows, columns): (&[Span], &[Span]),
-    reads: impl Fn(Range<usize>, Range<usize>) -> (Range<usize>, Range<usize>),
-) -> Vec<Part> {
-    let alike = |a: &Span, b: &Span| a.inside == b.inside;
-    let [rows, columns] = [rows, columns].map(|spans| spans.chunk_by(alike).collect::<Vec<_>>());
-    if rows.len() * columns.len() > MOST_PARTS {
+/// The pixels of a walk by what of their windows lies in the picture.
+pub(super) fn parts(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk) -> Vec<Part> {
+    let window = &conv.window;
+    // Four pixels that are pooled reach over an edge by one row or column less, which is mostly none.
+    if walk.pool != Pool::None || window.padding == [(0, 0); 2] {
         return Vec::new();
     }
+    let Shape { height, width, .. } = output.shape;
+    let rows = reaches(input, window, 0, height);
+    // A run of one tap is wholly in the picture or not.
+    let one_run = walk.taps.len() == window.size[0];
+    let (in_run, columns) = if one_run {
+        (window.size[1], reaches(input, window, 1, width))
+    } else {
+        let whole = Reach {
+            results: 0..width,
+            inside: 0..1,
+        };
+        (1, vec![whole])
+    };
+    let along = |reaches: &[Reach]| -> usize {
+        let taps = |reach: &Reach| reach.results.len() * reach.inside.len();
+        reaches.iter().map(taps).sum()
+    };
+    let (inside, all) = (
+        along(&rows) * along(&columns),
+        height * window.size[0] * width * in_run,
+    );
+    if rows.len() * columns.len() > MOST_PARTS || !Walk::pays(inside, all) {
+        return Vec::new();
+    }
+    let (row_taps, values) = (walk.taps.len() / window.size[0], walk.run / in_run);
     let mut parts = Vec::new();
-    for rows in rows {
-        for columns in &columns {
-            let pixels = || {
-                rows.iter()
-                    .flat_map(|row| columns.iter().map(move |column| (row, column)))
+    for row in &rows {
+        for column in &columns {
+            let of = |values: &[u32]| {
+                let row = row.results.clone().map(|y| y * width);
+                row.flat_map(|y| column.results.clone().map(move |x| values[y + x]))
+                    .collect()
             };
-            let (taps, run) = reads(rows[0].inside.clone(), columns[0].inside.clone());
             parts.push(Part {
-                pixels: pixels()
-                    .map(|(row, column)| input.at(row.begin, column.begin) as u32)
-                    .collect(),
-                stored: pixels()
-                    .map(|(row, column)| output.pixel(row.result, column.result) as u32)
-                    .collect(),
-                taps,
-                run,
+                pixels: of(&walk.all.pixels),
+                stored: of(&walk.all.stored),
+                taps: row.inside.start * row_taps..row.inside.end * row_taps,
+                run: column.inside.start * values..column.inside.end * values,
             });
         }
     }

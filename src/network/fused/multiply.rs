@@ -29,7 +29,7 @@ use super::simd::{self, fma};
 pub(super) struct Walk {
     /// All pixels with their whole windows.
     pub all: Part,
-    /// The same pixels, by what of their windows lies in the picture; empty if that leaves nothing out.
+    /// The same pixels, by what of their windows lies in the picture; empty if that saves too little.
     pub parts: Vec<Part>,
     /// Where each run begins in a window.
     pub taps: Vec<u32>,
@@ -53,20 +53,29 @@ pub(super) struct Part {
 }
 
 impl Walk {
-    /// Whether an example is one product of a row with the matrix.
+    /// Whether an example is one product of a row with the matrix, and the result without a border.
     pub fn is_vector(&self) -> bool {
-        self.all.pixels == [0] && self.taps == [0]
+        self.all.pixels == [0] && self.taps == [0] && self.all.stored == [0]
     }
 
-    /// Whether the parts take less than all pixels with their whole windows, in tiles of `tile` pixels, of which each
-    /// part has a last one that may be almost empty.
-    pub fn parts_pay(&self, examples: usize, tile: usize) -> bool {
+    /// What to compute of some examples in tiles of `tile` pixels. A part leaves out products, but has a last tile that
+    /// may be almost empty.
+    fn parts(&self, examples: usize, tile: usize) -> &[Part] {
         let products = |part: &Part| {
             let tiles = (part.pixels.len() * examples).div_ceil(tile);
             tiles * part.taps.len() * part.run.len()
         };
-        let apart: usize = self.parts.iter().map(products).sum();
-        !self.parts.is_empty() && apart * 16 < products(&self.all) * 15
+        let apart = self.parts.iter().map(products).sum();
+        if !self.parts.is_empty() && Self::pays(apart, products(&self.all)) {
+            &self.parts
+        } else {
+            std::slice::from_ref(&self.all)
+        }
+    }
+
+    /// Whether so many products are enough less than all.
+    pub fn pays(apart: usize, all: usize) -> bool {
+        apart * 16 < all * 15
     }
 }
 
@@ -144,13 +153,7 @@ impl WithSimd for PanelOp<'_, '_> {
 impl PanelOp<'_, '_> {
     #[inline(always)]
     fn parts<S: Simd, const M: usize, const FEW: usize, const N: usize>(mut self, simd: S) {
-        let walk = self.all.walk;
-        let parts = if walk.parts_pay(self.all.examples, M) {
-            &walk.parts
-        } else {
-            std::slice::from_ref(&walk.all)
-        };
-        for part in parts {
+        for part in self.all.walk.parts(self.all.examples, M) {
             self.tiles::<S, M, FEW, N>(simd, part);
         }
     }

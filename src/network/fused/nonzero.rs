@@ -20,7 +20,11 @@ thread_local! {
 
 /// Positions of inputs that are not zero, chunk by chunk.
 #[derive(Debug, Default)]
-pub(super) struct List(Vec<Chunk>);
+pub(super) struct List {
+    chunks: Vec<Chunk>,
+    /// How many of them are in use.
+    count: usize,
+}
 
 #[derive(Clone, Debug)]
 struct Chunk {
@@ -38,7 +42,10 @@ pub(super) fn is_sparse(row: &[f32]) -> bool {
 /// Calls `each` with a list of what is not zero in any of some rows, all of one length.
 pub(super) fn with_list<const M: usize>(isa: Isa, rows: [&[f32]; M], each: impl FnOnce(&List)) {
     LIST.with_borrow_mut(|list| {
-        list.0.resize(rows[0].len().div_ceil(CHUNK), Chunk::EMPTY);
+        list.count = rows[0].len().div_ceil(CHUNK);
+        if list.chunks.len() < list.count {
+            list.chunks.resize(list.count, Chunk::EMPTY);
+        }
         isa.run(Fill { list, rows });
         each(list);
     });
@@ -47,7 +54,8 @@ pub(super) fn with_list<const M: usize>(isa: Isa, rows: [&[f32]; M], each: impl 
 impl List {
     /// The positions in each chunk, ascending.
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(|chunk| &chunk.positions[..chunk.count])
+        let chunks = &self.chunks[..self.count];
+        chunks.iter().map(|chunk| &chunk.positions[..chunk.count])
     }
 }
 
@@ -61,7 +69,8 @@ impl<const M: usize> WithSimd for Fill<'_, M> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
-        for (index, chunk) in self.list.0.iter_mut().enumerate() {
+        let chunks = &mut self.list.chunks[..self.list.count];
+        for (index, chunk) in chunks.iter_mut().enumerate() {
             let begin = index * CHUNK;
             let mut used = [0; CHUNK];
             let mut whole: [&[f32; CHUNK]; M] = [&[0.0; CHUNK]; M];
@@ -85,7 +94,7 @@ impl<const M: usize> WithSimd for Fill<'_, M> {
                 let len = self.rows[0].len() - begin;
                 for m in 0..M {
                     for (used, value) in used.iter_mut().zip(&self.rows[m][begin..]) {
-                        *used |= u8::from(*value != 0.0);
+                        *used |= u8::from(value.to_bits() != 0);
                     }
                 }
                 chunk.fill(&used[..len.next_multiple_of(8)]);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::depthwise::Depthwise;
-use super::geometry::{quads, taps, tiles, walk, widest};
+use super::geometry::{parts, quads, taps, tiles, walk, widest};
 use super::layout::Layout;
 use super::multiply::Pool as PoolFour;
 use super::operation::{Conv2d, Node, Operation, Pooling, Window};
@@ -137,8 +137,14 @@ impl<'a> Planner<'a> {
             self.nodes[input].operation,
             Operation::Input | Operation::Reshape | Operation::Pad(_)
         );
-        if !fixed && input != self.output && !self.nodes.iter().any(aliased) {
-            self.layouts[input].border = widest(self.layouts[input].border, window.padding);
+        let layout = &mut self.layouts[input];
+        let wide = Layout {
+            border: widest(layout.border, window.padding),
+            ..*layout
+        };
+        let fits = wide.len() <= MOST_BORDERED;
+        if !fixed && fits && input != self.output && !self.nodes.iter().any(aliased) {
+            *layout = wide;
         }
     }
 
@@ -286,16 +292,19 @@ impl<'a> Planner<'a> {
             self.last().after = after(conv.activation);
             return Ok(());
         }
-        let walk = walk(&layout, output, conv, pool)?;
+        let mut walk = walk(&layout, output, conv, pool)?;
         let kernel = match quads(&layout, output, conv, &walk) {
             Some(quads) => Kernel::Thin {
                 packed: Packed::new(&matrix, self.isa, self.isa.widest() / 2),
                 quads,
             },
-            None => Kernel::Multiply {
-                packed: Packed::new(&matrix, self.isa, self.isa.widest()),
-                walk,
-            },
+            None => {
+                walk.parts = parts(&layout, output, conv, &walk);
+                Kernel::Multiply {
+                    packed: Packed::new(&matrix, self.isa, self.isa.widest()),
+                    walk,
+                }
+            }
         };
         self.push(index, &[], kernel);
         self.last().inputs.push(input);
@@ -307,12 +316,11 @@ impl<'a> Planner<'a> {
     /// copy if it has no such border itself.
     fn bordered(&mut self, index: usize, window: &Window) -> Result<(Place, Layout), Refused> {
         let layout = self.layouts[index];
-        let wide = widest(layout.border, window.padding);
-        if wide == layout.border {
+        if widest(layout.border, window.padding) == layout.border {
             return Ok((self.places[&index], layout));
         }
         let bordered = Layout {
-            border: wide,
+            border: window.padding,
             ..layout
         };
         let place = self.buffer(bordered.len());
@@ -363,6 +371,10 @@ impl<'a> Planner<'a> {
         }
     }
 }
+
+/// Values of an example with the borders of all who read it: one reader may go far over one edge, another over another.
+/// They read copies then, each with its own border.
+const MOST_BORDERED: usize = 1 << 26;
 
 const NO_BOUNDS: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
 

@@ -96,7 +96,7 @@ pub(super) enum Kernel {
 const BLOCK_VALUES: usize = 128 * 1024;
 /// Examples in a block, at most.
 const MAX_BLOCK: usize = 32;
-/// Fewer examples than these go through a dense layer two by two.
+/// Fewer examples than these go through a dense layer two by two even if they are not sparse.
 const FEW: usize = 4;
 
 thread_local! {

@@ -30,14 +30,14 @@ pub(super) fn multiply(packed: &Packed, rows: Rows) {
         let first = &input[..rows.depth];
         if input.len() > step {
             let second = &input[step..][..rows.depth];
-            tile(packed, [first, second], (output, to_step));
+            tile(packed, [first, second], output, to_step);
         } else {
-            tile(packed, [first], (output, to_step));
+            tile(packed, [first], output, to_step);
         }
     }
 }
 
-fn tile<const M: usize>(packed: &Packed, inputs: [&[f32]; M], output: (&mut [f32], usize)) {
+fn tile<const M: usize>(packed: &Packed, inputs: [&[f32]; M], output: &mut [f32], step: usize) {
     with_list(packed.panels[0].isa, inputs, |list| {
         for panel in &packed.panels {
             panel.isa.run(Tile {
@@ -45,7 +45,8 @@ fn tile<const M: usize>(packed: &Packed, inputs: [&[f32]; M], output: (&mut [f32
                 panel,
                 list,
                 inputs,
-                output: (output.0, output.1),
+                output,
+                step,
             });
         }
     });
@@ -57,8 +58,9 @@ struct Tile<'a, const M: usize> {
     panel: &'a Panel,
     list: &'a List,
     inputs: [&'a [f32]; M],
-    /// And from one row of it to the next.
-    output: (&'a mut [f32], usize),
+    output: &'a mut [f32],
+    /// From one row of it to the next.
+    step: usize,
 }
 
 impl<const M: usize> WithSimd for Tile<'_, M> {
@@ -66,7 +68,7 @@ impl<const M: usize> WithSimd for Tile<'_, M> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Eight sums or more: fewer would wait for each multiply-add to end.
+        // Eight sums, or four of a single row: fewer would wait for each multiply-add to end.
         match (M, self.panel.vectors) {
             (2, 1) => self.compute::<S, 4, 1>(simd),
             (2, 2) => self.compute::<S, 2, 2>(simd),
@@ -132,8 +134,7 @@ impl<const M: usize> Tile<'_, M> {
                 tile[m][n] = simd.min_f32s(high, simd.max_f32s(low, sum));
             }
         }
-        let (output, step) = self.output;
-        for (to, row) in output.chunks_mut(step).zip(&tile) {
+        for (to, row) in self.output.chunks_mut(self.step).zip(&tile) {
             let to = &mut to[panel.first..][..panel.filters];
             for (to, sum) in to.chunks_mut(S::F32_LANES).zip(row) {
                 simd::store(simd, to, *sum);

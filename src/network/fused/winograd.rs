@@ -60,9 +60,9 @@ impl Tiles {
 
     /// Whether this takes less than the products themselves.
     pub fn are_worth_it(&self, filters: usize, isa: Isa) -> bool {
-        // Cycles, roughly, as measured on AVX-512 and AVX2, where 16 products take one: 9 products a result against 16
-        // a tile, and a vector's transform, for which the end of one takes half as long again. That shorter vectors do
-        // 8 is a guess.
+        // Cycles, roughly, as measured on AVX-512 and AVX2, where 16 products take one: 9 products a result (without
+        // those with padding, as for many examples) against 16 a tile, and a vector's transform, for which the end of
+        // one takes half as long again. That shorter vectors do 8 is a guess.
         let lanes = suited(isa, filters).lanes();
         let vectors = |len: usize| {
             let end = if len.is_multiple_of(lanes) { 0.0 } else { 0.5 };
