@@ -7,8 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Lets a bounded number of requests in; the rest is turned away at once
 /// rather than made to wait for longer than they would want to.
 ///
-/// Items of streams, which wait, have at most half of the places: as soon as one is free the next item takes it, and whoever
-/// does not wait would never find any.
+/// Items of streams, which wait, have at most half of the places: as soon as one is free the next item takes it, and
+/// whoever does not wait would never find any.
 #[derive(Clone, Debug)]
 pub struct Admission {
     places: Arc<Semaphore>,

@@ -62,7 +62,7 @@ pub(super) struct Args {
     /// Largest request message
     #[arg(long, value_name = "BYTES", env = "KILN_MAX_MESSAGE_BYTES", default_value_t = 8 << 20, value_parser = count())]
     max_message_bytes: u64,
-    /// Most bytes of messages that all requests together may hold
+    /// Most bytes of messages that all requests together may hold, items of streams half of them
     #[arg(long, value_name = "BYTES", env = "KILN_MAX_BUFFERED_BYTES", default_value_t = 256 << 20, value_parser = count())]
     max_buffered_bytes: u64,
     /// Largest picture, decoded
@@ -159,8 +159,8 @@ fn server(args: &Args, telemetry: &Arc<Telemetry>, readiness: &Readiness) -> grp
             ..preprocess::Limits::default()
         },
     };
-    // The largest message must fit, and with it its prefix and the rest of its fields.
-    let buffered = (args.max_buffered_bytes as usize).max(2 * max_message_bytes);
+    // The largest message must fit, wherever it is held.
+    let buffered = (args.max_buffered_bytes as usize).max(4 * max_message_bytes);
     let memory = grpc::Memory::new(buffered);
     grpc::Server {
         mnist: Mnist {

@@ -19,57 +19,43 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Bytes that are free, shared by clones.
 ///
-/// Items of streams, which wait, have half of them, as they have half of the places: they hold theirs while they wait
-/// for a place, and whoever does not wait would never find any.
+/// Items of streams have theirs for themselves, as they have half of the places: they wait for a place with their memory
+/// in hand, and whoever does not wait would never find any.
 #[derive(Clone, Debug)]
 pub struct Memory {
+    /// A half, for what is not whole yet and for calls.
     free: Arc<Semaphore>,
-    patient: Arc<Semaphore>,
-    /// Bytes for those who wait.
-    half: usize,
+    /// A quarter, for items of streams.
+    items: Arc<Semaphore>,
+    /// The rest, for items that wait until there is room among the others.
+    waiting: Arc<Semaphore>,
 }
 
 /// Bytes that are taken, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
-    _bytes: OwnedSemaphorePermit,
-    /// Among those for who waits.
-    _patient: Option<OwnedSemaphorePermit>,
-}
+pub(super) struct Held(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Memory {
-    /// `bytes` for all requests together.
+    /// `bytes` for all requests together, at least four times the largest message.
     pub fn new(bytes: usize) -> Self {
-        let bytes = bytes.min(Semaphore::MAX_PERMITS);
-        let half = bytes.div_ceil(2);
+        let share = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
         Self {
-            free: Arc::new(Semaphore::new(bytes)),
-            patient: Arc::new(Semaphore::new(half)),
-            half,
+            free: share(bytes / 2),
+            items: share(bytes / 4),
+            waiting: share(bytes / 4),
         }
     }
 
-    /// Takes `bytes`, if they are free.
+    /// Takes `bytes` for a call, if they are free.
     pub(super) fn take(&self, bytes: usize) -> Result<Held, Status> {
-        Ok(Held {
-            _bytes: self.permit(bytes)?,
-            _patient: None,
-        })
+        permit(&self.free, bytes).map(Held)
     }
 
-    /// Takes `bytes` as soon as they are free.
+    /// Takes `bytes` for an item of a stream as soon as they are free, if there is room to wait.
     pub(super) async fn wait(&self, bytes: usize) -> Result<Held, Status> {
-        // An item that is larger than that goes alone.
-        let patient = acquire(&self.patient, bytes.min(self.half)).await?;
-        Ok(Held {
-            _bytes: acquire(&self.free, bytes).await?,
-            _patient: Some(patient),
-        })
-    }
-
-    fn permit(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
-        let permit = Arc::clone(&self.free).try_acquire_many_owned(amount(bytes));
-        permit.map_err(|_| status::out_of_memory())
+        let _waiting = permit(&self.waiting, bytes)?;
+        let permit = Arc::clone(&self.items).acquire_many_owned(amount(bytes));
+        permit.await.map(Held).map_err(|_| status::out_of_memory())
     }
 
     /// `body`, with what has arrived of a message that is not whole yet counted.
@@ -83,8 +69,8 @@ impl Memory {
     }
 }
 
-async fn acquire(bytes: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, Status> {
-    let permit = Arc::clone(bytes).acquire_many_owned(amount(count)).await;
+fn permit(bytes: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, Status> {
+    let permit = Arc::clone(bytes).try_acquire_many_owned(amount(count));
     permit.map_err(|_| status::out_of_memory())
 }
 
@@ -112,7 +98,7 @@ impl<B> Counted<B> {
         match self.message.so_far {
             0 => self.held = None,
             so_far if so_far > held => {
-                let more = self.memory.permit(so_far - held)?;
+                let more = permit(&self.memory.free, so_far - held)?;
                 match &mut self.held {
                     Some(held) => held.merge(more),
                     None => self.held = Some(more),
@@ -201,21 +187,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_leaves_half_of_the_bytes_to_others() {
-        let memory = Memory::new(100);
-        let waited = memory.wait(40).now_or_never().expect("bytes");
-        assert!(memory.wait(40).now_or_never().is_none());
-        drop(memory.take(60).expect("the others' bytes"));
-        drop(waited);
-        let large = memory.wait(90).now_or_never().expect("more than half");
-        assert!(memory.wait(1).now_or_never().is_none());
-        drop(large);
-        assert!(memory.take(100).is_ok());
+    fn items_of_streams_wait_for_each_other_but_not_without_bound_and_for_nobody_else() {
+        let memory = Memory::new(400);
+        let first = memory.wait(60).now_or_never().expect("room").unwrap();
+        let mut second = Box::pin(memory.wait(60));
+        assert!(second.as_mut().now_or_never().is_none());
+        let third = memory.wait(60).now_or_never().expect("an answer at once");
+        assert_eq!(third.unwrap_err().code(), tonic::Code::ResourceExhausted);
+        drop(memory.take(200).expect("the calls' own bytes"));
+        drop(first);
+        assert!(second.now_or_never().expect("its turn").is_ok());
     }
 
     #[test]
     fn only_what_is_not_whole_is_counted_however_the_frames_are_cut() {
-        let memory = Memory::new(100);
+        let memory = Memory::new(200);
         let free = || memory.free.available_permits();
         let mut body = memory.count(());
         let mut bytes = vec![0, 0, 0, 0, 60];
@@ -233,7 +219,7 @@ mod tests {
 
     #[test]
     fn more_than_there_is_is_refused_and_what_was_taken_comes_back() {
-        let memory = Memory::new(100);
+        let memory = Memory::new(200);
         let mut body = memory.count(());
         body.arrived(&[0, 0, 0, 1, 0]).unwrap();
         body.arrived(&[0; 90]).unwrap();

@@ -109,17 +109,22 @@ impl pb::mnist_service_server::MnistService for Connected {
                     classifier, memory, ..
                 } = places.clone();
                 async move {
-                    // A broken transport or an oversized item ends the stream; a bad item does not.
+                    // A broken transport or an oversized item ends the stream; a bad item, or one for which there is no
+                    // memory, does not.
                     let item = item?;
-                    let held = memory.wait(size(&item)).await?;
-                    Ok((item, (classifier.wait_for_place().await, held)))
+                    let held = memory.wait(size(&item)).await;
+                    let place = (classifier.wait_for_place().await, held);
+                    Ok((item, place))
                 }
             })
             .map(move |item: Result<_, Status>| {
                 let service = service.clone();
                 async move {
-                    let (item, place) = item?;
-                    let answer = service.answer(client, item, place).await;
+                    let (item, (place, held)) = item?;
+                    let answer = match held {
+                        Ok(held) => service.answer(client, item, (place, held)).await,
+                        Err(status) => Err(status),
+                    };
                     Ok(answer.unwrap_or_else(|status| status::item(&status)))
                 }
             })
