@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Kiln with more to do than it can: what it still answers, how soon, and whether a health check is held up.
 
-    python3 benches/serving/overload.py target/release/kiln target/release/examples/noop [--seconds 4]
+    cargo build --release --bin kiln --example noop --example press
+    python3 benches/serving/overload.py target/release [--seconds 4]
 
 The server has core 0, h2load (Debian's nghttp2-client) and the health checks share core 1, so the latter are an upper
 bound. `peak` is 4 connections of 32 calls; `overload` 64 of 64, twice the calls that Kiln lets in, each refusal followed
 by another call at once. Answers, and how soon they came, are taken from Kiln's own histogram, as is how long its thread
 takes to turn to a socket ("event loop"); the health checks go over a connection of their own.
 
-At the end one thread is compared with two, h2load with whatever the two leave, for Kiln and for the server that does
-nothing. What h2load takes of the second core is not the server's doing: the processor time that an answer takes is.
+At the end one thread is compared with two, for Kiln and for the server that does nothing. Two threads have both cores
+and share them with the load, which is therefore `press`, at a fraction of what h2load takes; the processor time that an
+answer takes of the server does not know the load at all.
 """
 
 import argparse
@@ -34,8 +36,7 @@ LOOP = "kiln_event_loop_delay_seconds_bucket{"
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kiln")
-    parser.add_argument("noop")
+    parser.add_argument("binaries", type=pathlib.Path)
     parser.add_argument("--seconds", type=float, default=4)
     options = parser.parse_args()
     overload(options)
@@ -47,7 +48,7 @@ def overload(options):
     print("|---|---|--:|--:|--:|--:|--:|")
     for network in ("mnist-mlp", "mnist"):
         with serving(kiln(options, 1), "0"):
-            press(network, 4, 32, 1, "1")
+            h2load(network, 4, 32, 1, "1")
             for name, connections, streams in (("peak", 4, 32), ("overload", 64, 64)) * 2:
                 found = measure(network, connections, streams, options.seconds)
                 print(f"| `{network}` | {name} | {found} |", flush=True)
@@ -60,20 +61,34 @@ def two_threads(options):
         found = {1: [], 2: []}
         for _ in range(3):
             for threads, cores, load_cores in ((1, "0", "1"), (2, "0,1", "0,1")):
-                noop = [options.noop, f"127.0.0.1:{GRPC}", str(threads)]
+                noop = [options.binaries / "examples" / "noop", f"127.0.0.1:{GRPC}", str(threads)]
                 with serving(noop if name == "no-op" else kiln(options, threads), cores) as server:
-                    press(network, 8, 32, 0.5, load_cores)
+                    press(options, network, 0.5, load_cores)
                     before = server.seconds()
-                    rate, count = press(network, 8, 32, options.seconds / 2, load_cores)
+                    count, rate = press(options, network, options.seconds / 2, load_cores)
                     found[threads].append((rate, (server.seconds() - before) / count * 1e6))
         one, two = (sorted(found[threads])[1] for threads in (1, 2))
         rates = f"{one[0]:,.0f} | {two[0]:,.0f} | {two[0] / one[0]:.2f}"
         print(f"| {name} | {rates} | {one[1]:.1f}, {two[1]:.1f} |", flush=True)
 
 
+def press(options, network, seconds, cores):
+    """Answers in all and a second."""
+    call = peers.mnist(2, "pixels")
+    with tempfile.NamedTemporaryFile() as request:
+        request.write(call.encode(None, bytes(784), network))
+        request.flush()
+        command = ["taskset", "-c", cores, options.binaries / "examples" / "press", f"127.0.0.1:{GRPC}", call.path]
+        command += [request.name, "8", "32", str(seconds)]
+        found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    answered, refused, rate = map(int, re.findall(r"\d+", found))
+    assert refused == 0, found
+    return answered, rate
+
+
 def kiln(options, threads):
     addresses = [f"--grpc-listen=127.0.0.1:{GRPC}", f"--http-listen=127.0.0.1:{HTTP}"]
-    return [options.kiln, "serve", f"--threads={threads}", *addresses, "--log=error"]
+    return [options.binaries / "kiln", "serve", f"--threads={threads}", *addresses, "--log=error"]
 
 
 class serving:
@@ -99,8 +114,8 @@ class serving:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def press(network, connections, streams, seconds, core):
-    """Answers a second and in all, as h2load counts them, without the log of each call that `load.h2load` reads."""
+def h2load(network, connections, streams, seconds, core):
+    """Without the log of each call that `load.h2load` reads afterwards: what is asked for here is counted by Kiln."""
     call = peers.mnist(2, "pixels")
     with tempfile.NamedTemporaryFile() as request:
         request.write(call.encode(None, bytes(784), network))
@@ -109,10 +124,7 @@ def press(network, connections, streams, seconds, core):
         command += [f"-D{seconds * 1000:.0f}ms", "-d", request.name]
         for name, value in call.headers.items():
             command += ["-H", f"{name}: {value}"]
-        url = f"http://127.0.0.1:{GRPC}{call.path}"
-        found = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout
-    rate = re.search(r"finished in .*?, ([\d.]+) req/s", found)
-    return float(rate[1]), int(re.search(r"(\d+) succeeded", found)[1])
+        subprocess.run([*command, f"http://127.0.0.1:{GRPC}{call.path}"], check=True, capture_output=True)
 
 
 def scrape():
@@ -137,7 +149,7 @@ def measure(network, connections, streams, seconds):
     before, began = scrape(), time.perf_counter()
     health = Health()
     health.start()
-    press(network, connections, streams, seconds, "1")
+    h2load(network, connections, streams, seconds, "1")
     took = time.perf_counter() - began
     times = health.end()
     after = scrape()
