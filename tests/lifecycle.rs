@@ -19,6 +19,8 @@ use kiln::readiness::Readiness;
 use kiln::repository::{self, PixelRange, Repository, Source};
 use kiln::telemetry::Telemetry;
 use support::{Server, file, kiln, seven};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -129,6 +131,28 @@ async fn sigterm_and_sigint_end_an_idle_server_with_exit_code_0() {
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(log.contains("draining") && log.contains("stopped"), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_never_says_what_it_speaks_is_closed() {
+    let server = Server::start(&[]);
+    let mut connections = Vec::new();
+    for said in [&b""[..], b"PRI * HTTP/2.0\r\n"] {
+        let mut connection = TcpStream::connect(server.grpc).await.unwrap();
+        connection.write_all(said).await.unwrap();
+        connections.push(connection);
+    }
+    for mut connection in connections {
+        let mut byte = [0];
+        let end = tokio::time::timeout(Duration::from_secs(60), connection.read(&mut byte));
+        let end = end.await.expect("it is closed in time");
+        assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    }
+    let request = PredictRequest {
+        input: Some(Input::Pixels(seven().into())),
+        ..Default::default()
+    };
+    server.client().await.predict(request).await.unwrap();
 }
 
 #[tokio::test]
