@@ -54,6 +54,8 @@ struct Planner<'a> {
     buffers: Vec<usize>,
     steps: Vec<Step>,
     output: usize,
+    /// Values that borders have been given.
+    bordered: usize,
 }
 
 impl<'a> Planner<'a> {
@@ -80,6 +82,7 @@ impl<'a> Planner<'a> {
             buffers: Vec::new(),
             steps: Vec::new(),
             output: 0,
+            bordered: 0,
         };
         planner.output = planner.root(output);
         for index in 0..nodes.len() {
@@ -142,9 +145,15 @@ impl<'a> Planner<'a> {
             border: widest(layout.border, window.padding),
             ..*layout
         };
-        let fits = wide.len() <= MOST_BORDERED;
+        let own = Layout {
+            border: window.padding,
+            ..*layout
+        };
+        let more = wide.len() - layout.len();
+        let fits = wide.len() <= layout.len() + own.len() && self.bordered + more <= MOST_BORDERED;
         if !fixed && fits && input != self.output && !self.nodes.iter().any(aliased) {
             *layout = wide;
+            self.bordered += more;
         }
     }
 
@@ -372,8 +381,8 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Values of an example with the borders of all who read it: one reader may go far over one edge, another over another.
-/// They read copies then, each with its own border.
+/// Values of an example that all borders together may take up for as long as what they surround lives. Beyond that
+/// readers have copies with a border, for one step each.
 const MOST_BORDERED: usize = 1 << 26;
 
 const NO_BOUNDS: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
