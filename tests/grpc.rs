@@ -388,11 +388,12 @@ async fn a_small_network_answers_more_calls_at_once_than_places_there_are() {
                 check(&answer.into_inner(), 7);
                 answered += 1;
             }
-            // Where a thread does not get a core for a quarter of a second.
             Err(status) => assert_eq!(status.code(), Code::ResourceExhausted, "{status}"),
         }
     }
-    assert!(answered > 512, "{answered} of 1024, with 256 places");
+    // All of them, but where the machine is busy with something else and a thread computes late. A server that reads
+    // whatever comes answers little more than the 256 that it has places for.
+    assert!(answered > 512, "{answered} of 1024");
     let waits = server.metric("kiln_read_wait_duration_seconds_count");
     assert!(waits > Some(0.0), "{waits:?}: nothing had to wait");
 }

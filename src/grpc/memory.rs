@@ -196,7 +196,8 @@ mod tests {
         assert_eq!(third.unwrap_err().code(), tonic::Code::ResourceExhausted);
         drop(memory.take(200).expect("the calls' own bytes"));
         drop(first);
-        assert!(second.now_or_never().expect("its turn").is_ok());
+        let _second = second.now_or_never().expect("its turn").unwrap();
+        assert_eq!(memory.waiting.available_permits(), 100);
     }
 
     #[test]

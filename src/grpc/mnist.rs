@@ -50,6 +50,44 @@ impl Mnist {
     }
 }
 
+impl Mnist {
+    /// Answers in the order of `items`.
+    fn answers(
+        self,
+        client: IpAddr,
+        items: impl Stream<Item = Result<pb::PredictRequest, Status>>,
+    ) -> impl Stream<Item = Result<pb::PredictResponse, Status>> {
+        let (service, places) = (self.clone(), self);
+        items
+            // No item is read before the one before it has its memory and its place.
+            .then(move |item| {
+                let Self {
+                    classifier, memory, ..
+                } = places.clone();
+                async move {
+                    // What does not arrive whole ends the stream; a bad item, or one for which there is no memory,
+                    // does not.
+                    let item = item?;
+                    Ok(match memory.wait(size(&item)).await {
+                        Ok(held) => Ok((item, (classifier.wait_for_place().await, held))),
+                        Err(status) => Err(status),
+                    })
+                }
+            })
+            .map(move |item: Result<_, Status>| {
+                let service = service.clone();
+                async move {
+                    let answer = match item? {
+                        Ok((item, place)) => service.answer(client, item, place).await,
+                        Err(status) => Err(status),
+                    };
+                    Ok(answer.unwrap_or_else(|status| status::item(&status)))
+                }
+            })
+            .buffered(STREAM_WINDOW)
+    }
+}
+
 /// [`Mnist`] for one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Connected {
@@ -100,36 +138,10 @@ impl pb::mnist_service_server::MnistService for Connected {
         request: Request<Streaming<pb::PredictRequest>>,
     ) -> Result<Response<Self::PredictStreamStream>, Status> {
         let client = self.client(request.metadata().as_ref());
-        let (service, places) = (self.mnist.clone(), self.mnist.clone());
-        let answers = request
-            .into_inner()
-            // No item is read before the one before it has its place and its memory.
-            .then(move |item| {
-                let Mnist {
-                    classifier, memory, ..
-                } = places.clone();
-                async move {
-                    // A broken transport or an oversized item ends the stream; a bad item, or one for which there is no
-                    // memory, does not.
-                    let item = item?;
-                    let held = memory.wait(size(&item)).await;
-                    let place = (classifier.wait_for_place().await, held);
-                    Ok((item, place))
-                }
-            })
-            .map(move |item: Result<_, Status>| {
-                let service = service.clone();
-                async move {
-                    let (item, (place, held)) = item?;
-                    let answer = match held {
-                        Ok(held) => service.answer(client, item, (place, held)).await,
-                        Err(status) => Err(status),
-                    };
-                    Ok(answer.unwrap_or_else(|status| status::item(&status)))
-                }
-            })
-            .buffered(STREAM_WINDOW);
-        Ok(Response::new(Box::pin(answers)))
+        let items = request.into_inner();
+        Ok(Response::new(Box::pin(
+            self.mnist.clone().answers(client, items),
+        )))
     }
 }
 
@@ -183,4 +195,57 @@ impl From<Answer> for pb::PredictResponse {
 
 fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use futures_util::FutureExt;
+    use tokio::sync::mpsc;
+    use tokio_stream::wrappers::UnboundedReceiverStream;
+    use tonic::Code;
+
+    use super::*;
+    use crate::classify::Limits;
+    use crate::preprocess;
+
+    #[tokio::test]
+    async fn an_item_for_which_there_is_no_memory_is_refused_at_once_and_the_stream_goes_on() {
+        let telemetry = Arc::new(Telemetry::new().unwrap());
+        let limits = Limits {
+            requests: 1,
+            picture: preprocess::Limits::default(),
+        };
+        let mnist = Mnist {
+            classifier: Arc::new(Classifier::new(Arc::clone(&telemetry), limits)),
+            telemetry,
+            memory: Memory::new(400),
+            trust_forwarded_for: false,
+        };
+        let (send, items) = mpsc::unbounded_channel();
+        let items = UnboundedReceiverStream::new(items);
+        let client = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let mut answers = Box::pin(mnist.clone().answers(client, items));
+        let item = pb::PredictRequest {
+            input: Some(pb::predict_request::Input::Pixels(vec![0; 50].into())),
+            ..Default::default()
+        };
+
+        let place = mnist.classifier.wait_for_place().await;
+        let held = mnist.memory.wait(100).await.unwrap();
+        let mut waiting = Box::pin(mnist.memory.wait(100));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        send.send(Ok(item.clone())).unwrap();
+        let answer = answers.next().now_or_never().expect("no place is needed");
+        let error = answer.unwrap().unwrap().error.unwrap();
+        assert_eq!(error.code, Code::ResourceExhausted as i32, "{error:?}");
+
+        drop((place, held, waiting));
+        send.send(Ok(item)).unwrap();
+        let answer = answers.next().await.unwrap().unwrap();
+        // It came as far as to be told that nothing is served yet.
+        let error = answer.error.unwrap();
+        assert_eq!(error.code, Code::Unavailable as i32, "{error:?}");
+    }
 }

@@ -15,7 +15,7 @@ use prost::Message;
 use tonic::Status;
 use tonic::metadata::GRPC_CONTENT_TYPE;
 
-use super::status;
+use super::{codec, status};
 
 /// A flag, and four bytes of length ("Length-Prefixed-Message").
 const PREFIX: usize = 5;
@@ -48,8 +48,7 @@ where
             };
             // Nobody reads on: HTTP/2 is to throw away what else the client sends, and not to keep it until the answer.
             body = None;
-            let message = Q::decode(bytes).map_err(|error| status::no_message(&error))?;
-            method(message).await
+            method(codec::decode(bytes)?).await
         };
         Ok(match answered.await {
             Ok(answer) => {
