@@ -1,0 +1,201 @@
+//! Each kernel by itself.
+
+use std::sync::Arc;
+
+use super::{ALL, HALVING, Random, check, conv, shape};
+use crate::network::fused::operation::{DepthwiseConv2d, Pool2d, Pooling, Shape, Window};
+use crate::network::fused::program::{Kernel, Step};
+use crate::network::fused::simd::Isa;
+use crate::network::fused::{Builder, reference};
+
+#[test]
+fn a_convolution_is_what_the_reference_says() {
+    let mut random = Random(1);
+    for _ in 0..60 {
+        let channels = random.pick(&[1, 2, 3, 4, 7, 16, 20]);
+        let input = shape(random.between(1, 12), random.between(1, 12), channels);
+        let (mut builder, value) = Builder::new(input).unwrap();
+        let filters = random.pick(&[1, 3, 8, 10, 16, 17, 24, 40, 60, 64, 90]);
+        let conv = conv(&mut random, input, filters, 1);
+        let output = builder.conv2d(value, conv).unwrap();
+        check(&builder, output, &mut random);
+    }
+}
+
+#[test]
+fn a_grouped_convolution_is_what_the_reference_says() {
+    let mut random = Random(2);
+    for _ in 0..30 {
+        let groups = random.pick(&[2, 3]);
+        let channels = groups * random.between(1, 5);
+        // A single pixel is a vector, for which there are kernels of their own.
+        let longest = random.pick(&[1, 9]);
+        let input = shape(
+            random.between(1, longest),
+            random.between(1, longest),
+            channels,
+        );
+        let (mut builder, value) = Builder::new(input).unwrap();
+        let filters = groups * random.pick(&[1, 5, 8, 13, 20, 40, 60]);
+        let conv = conv(&mut random, input, filters, groups);
+        let output = builder.conv2d(value, conv).unwrap();
+        check(&builder, output, &mut random);
+    }
+}
+
+#[test]
+fn a_convolution_in_winograd_tiles_is_what_the_reference_says() {
+    let mut random = Random(9);
+    let mut tiled = vec![0; Isa::all().len()];
+    for _ in 0..12 {
+        let channels = random.pick(&[16, 40, 50]);
+        let input = shape(random.between(6, 11), random.between(6, 11), channels);
+        let (mut builder, value) = Builder::new(input).unwrap();
+        let filters = random.pick(&[16, 40, 64]);
+        let mut conv = conv(&mut random, input, filters, 1);
+        conv.window = Window {
+            size: [3, 3],
+            strides: [1, 1],
+            dilation: [1, 1],
+            padding: random.pick(&[[(0, 0); 2], [(1, 1); 2], [(0, 1), (2, 1)]]),
+        };
+        conv.kernel = Arc::new(random.values(9 * channels * filters));
+        let output = builder.conv2d(value, conv).unwrap();
+        check(&builder, output, &mut random);
+        for (isa, tiled) in Isa::all().into_iter().zip(&mut tiled) {
+            let steps = builder.clone().build_for(output, isa).unwrap().steps;
+            let is_tiled = |step: &Step| matches!(step.kernel, Kernel::Winograd(_));
+            *tiled += i32::from(steps.iter().any(is_tiled));
+        }
+        let pool = Pool2d {
+            pooling: random.pick(&[Pooling::Max, Pooling::Average]),
+            window: HALVING,
+        };
+        let output = builder.pool2d(output, pool).unwrap();
+        check(&builder, output, &mut random);
+    }
+    // The others are too small, or not worth the transforms.
+    assert!(tiled.iter().all(|&count| count >= 3), "{tiled:?} of 12");
+}
+
+#[test]
+fn a_convolution_with_pooling_is_what_the_reference_says() {
+    let mut random = Random(3);
+    for _ in 0..40 {
+        let channels = random.pick(&[1, 3, 16]);
+        let input = shape(random.between(2, 13), random.between(2, 13), channels);
+        let (mut builder, value) = Builder::new(input).unwrap();
+        let filters = random.pick(&[5, 16, 24, 40, 60, 64]);
+        let mut conv = conv(&mut random, input, filters, 1);
+        conv.window.strides = [1, 1];
+        let between = builder.conv2d(value, conv).unwrap();
+        let pool = Pool2d {
+            pooling: random.pick(&[Pooling::Max, Pooling::Average]),
+            window: HALVING,
+        };
+        if let Ok(output) = builder.pool2d(between, pool) {
+            check(&builder, output, &mut random);
+        }
+    }
+}
+
+#[test]
+fn a_depthwise_convolution_is_what_the_reference_says() {
+    let mut random = Random(4);
+    for _ in 0..40 {
+        let channels = random.pick(&[1, 3, 8, 16, 20, 33]);
+        let input = shape(random.between(1, 12), random.between(1, 12), channels);
+        let (mut builder, value) = Builder::new(input).unwrap();
+        let window = random.window(input, true);
+        let filters = channels * random.pick(&[1, 1, 2]);
+        let depthwise = DepthwiseConv2d {
+            window,
+            kernel: Arc::new(random.values(window.size[0] * window.size[1] * filters)),
+            bias: Arc::new(random.values(filters)),
+            activation: random.activation(),
+        };
+        let output = builder.depthwise_conv2d(value, depthwise).unwrap();
+        check(&builder, output, &mut random);
+    }
+}
+
+#[test]
+fn a_depthwise_convolution_of_the_usual_widths_is_what_the_reference_says() {
+    let mut random = Random(10);
+    for (wide, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (4, 1)] {
+        for width in [1, 3, 4, 5, 9] {
+            let channels = random.pick(&[8, 16, 20, 33]);
+            let before = random.below(wide.min(3));
+            // So many columns that the result has `width` of them.
+            let columns = (width - 1) * stride + wide - before;
+            let input = shape(random.between(3, 6), columns, channels);
+            let (mut builder, value) = Builder::new(input).unwrap();
+            let depthwise = DepthwiseConv2d {
+                window: Window {
+                    size: [3, wide],
+                    strides: [1, stride],
+                    dilation: [1, 1],
+                    padding: [(1, 0), (before, 0)],
+                },
+                kernel: Arc::new(random.values(3 * wide * channels)),
+                bias: Arc::new(random.values(channels)),
+                activation: random.activation(),
+            };
+            let output = builder.depthwise_conv2d(value, depthwise).unwrap();
+            check(&builder, output, &mut random);
+        }
+    }
+}
+
+#[test]
+fn pooling_is_what_the_reference_says() {
+    let mut random = Random(5);
+    for _ in 0..40 {
+        let channels = random.pick(&[1, 3, 16, 20, 64]);
+        let input = shape(random.between(1, 12), random.between(1, 12), channels);
+        let (mut builder, value) = Builder::new(input).unwrap();
+        let pooling = random.pick(&[Pooling::Max, Pooling::Average]);
+        let output = if random.below(4) == 0 {
+            builder.global_pool(value, pooling).unwrap()
+        } else {
+            let window = random.window(input, false);
+            builder.pool2d(value, Pool2d { pooling, window }).unwrap()
+        };
+        check(&builder, output, &mut random);
+    }
+}
+
+#[test]
+fn a_dense_layer_is_what_the_reference_says() {
+    let mut random = Random(6);
+    for _ in 0..40 {
+        let inputs = random.pick(&[1, 5, 64, 300, 784]);
+        let units = random.pick(&[1, 7, 10, 16, 24, 60, 64, 100, 130]);
+        let (mut builder, value) = Builder::new(Shape::vector(inputs)).unwrap();
+        let kernel = Arc::new(random.values(inputs * units));
+        let bias = Arc::new(random.values(units));
+        let activation = random.activation();
+        let value = builder.dense(value, kernel, bias, activation).unwrap();
+        let output = builder.softmax(value).unwrap();
+        check(&builder, output, &mut random);
+    }
+}
+
+#[test]
+fn every_activation_is_what_the_reference_says() {
+    for activation in ALL {
+        for isa in Isa::all() {
+            let inputs: Vec<f32> = (-4000..=4000).map(|n| n as f32 / 100.0).collect();
+            let mut found = inputs.clone();
+            activation.apply(isa, &mut found);
+            for (x, found) in inputs.iter().zip(found) {
+                let expected = reference::activate(activation, f64::from(*x));
+                let error = (f64::from(found) - expected).abs() / expected.abs().max(1.0);
+                assert!(
+                    error < 1e-6,
+                    "{activation:?}({x}) on {isa:?}: {found}, {expected}"
+                );
+            }
+        }
+    }
+}
