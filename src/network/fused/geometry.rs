@@ -108,6 +108,12 @@ fn reaches(input: &Layout, window: &Window, axis: usize, results: usize) -> Vec<
     reaches
 }
 
+/// Taps in the picture, of all results along an axis.
+fn inside(reaches: &[Reach]) -> usize {
+    let taps = |reach: &Reach| reach.results.len() * reach.inside.len();
+    reaches.iter().map(taps).sum()
+}
+
 /// With more, most pixels would be alone in their part.
 const MOST_PARTS: usize = 100;
 
@@ -131,15 +137,9 @@ pub(super) fn parts(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk)
         };
         (1, vec![whole])
     };
-    let along = |reaches: &[Reach]| -> usize {
-        let taps = |reach: &Reach| reach.results.len() * reach.inside.len();
-        reaches.iter().map(taps).sum()
-    };
-    let (inside, all) = (
-        along(&rows) * along(&columns),
-        height * window.size[0] * width * in_run,
-    );
-    if rows.len() * columns.len() > MOST_PARTS || !Walk::pays(inside, all) {
+    let all = height * window.size[0] * width * in_run;
+    let pays = Walk::pays(inside(&rows) * inside(&columns), all);
+    if rows.len() * columns.len() > MOST_PARTS || !pays {
         return Vec::new();
     }
     let (row_taps, values) = (walk.taps.len() / window.size[0], walk.run / in_run);
@@ -182,12 +182,18 @@ pub(super) fn tiles(
         Pool::None => [result.height, result.width],
         _ => [output.shape.height * 2, output.shape.width * 2],
     };
-    fits.then_some(Tiles {
+    // As `parts` does it: only what is not pooled leaves padding out.
+    let along = |axis: usize| match pool {
+        Pool::None => inside(&reaches(input, &conv.window, axis, size[axis])),
+        _ => size[axis] * 3,
+    };
+    fits.then(|| Tiles {
         input: *input,
         origin,
         output: *output,
         size,
         pool,
+        plain: along(0) * along(1),
     })
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Tiles {
     /// Rows and columns of the convolution's result, before pooling.
     pub size: [usize; 2],
     pub pool: Pool,
+    /// Products of a channel and a filter that plain convolution needs, which may leave out those with padding.
+    pub plain: usize,
 }
 
 impl Tiles {
@@ -71,23 +73,9 @@ impl Tiles {
         let channels = self.input.shape.channels;
         let at_once = if lanes < 8 { 8.0 } else { 16.0 };
         let products = channels as f64 * filters.next_multiple_of(lanes) as f64 / at_once;
-        let plain = 1.1 * products * self.inside() as f64;
+        let plain = 1.1 * products * self.plain as f64;
         let tile = 17.6 * products + 120.0 * (vectors(channels) + vectors(filters));
         self.count() as f64 * tile < plain
-    }
-
-    /// Products of a channel and a filter that are not with padding, where plain convolution can leave those out.
-    fn inside(&self) -> usize {
-        let along = |axis: usize, len: usize| -> usize {
-            let border = self.input.border[axis].0;
-            let picture = border..border + len;
-            let windows = (0..self.size[axis]).map(|result| self.origin[axis] + result);
-            windows
-                .flat_map(|begin| begin..begin + 3)
-                .filter(|at| self.pool != Pool::None || picture.contains(at))
-                .count()
-        };
-        along(0, self.input.shape.height) * along(1, self.input.shape.width)
     }
 
     /// The tile after another one, without the divisions that its number would take.
