@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Random, check, conv, padded, shape};
+use super::{Random, check, conv, depthwise, padded, shape};
 use crate::network::fused::operation::{DepthwiseConv2d, Pool2d, Pooling, Shape, Window};
 use crate::network::fused::program::{Kernel, Step};
 use crate::network::fused::{Activation, Builder, Value};
@@ -52,26 +52,16 @@ fn grow(
     let made = match random.below(10) {
         0 | 1 => {
             let filters = random.pick(&[4, 8, 17]);
-            let mut conv = conv(random, input, filters, 1);
-            if random.below(2) == 0 {
-                conv.window = Window {
-                    size: [3, 3],
-                    strides: [1, 1],
-                    dilation: [1, 1],
-                    padding: [(1, 1); 2],
-                };
-                conv.kernel = Arc::new(random.values(9 * input.channels * filters));
-            }
+            let window = match random.below(2) {
+                0 => padded(3, 1),
+                _ => random.window(input, true),
+            };
+            let conv = conv(random, window, [input.channels, filters], 1);
             builder.conv2d(value, conv)
         }
         2 => {
             let window = random.window(input, true);
-            let depthwise = DepthwiseConv2d {
-                window,
-                kernel: Arc::new(random.values(window.size[0] * window.size[1] * input.channels)),
-                bias: Arc::new(random.values(input.channels)),
-                activation: random.activation(),
-            };
+            let depthwise = depthwise(random, window, input.channels);
             builder.depthwise_conv2d(value, depthwise)
         }
         3 => {
@@ -109,9 +99,7 @@ fn a_pixel_that_is_read_with_a_border_is_what_the_reference_says() {
     let value = builder
         .dense(value, kernel, bias, Activation::RELU)
         .unwrap();
-    let mut last = conv(&mut random, input, 5, 1);
-    last.window = padded(3, 1);
-    last.kernel = Arc::new(random.values(9 * 8 * 5));
+    let last = conv(&mut random, padded(3, 1), [8, 5], 1);
     let output = builder.conv2d(value, last).unwrap();
     check(&builder, output, &mut random);
 }
@@ -133,14 +121,13 @@ fn products_with_padding_are_left_out_and_nothing_else() {
     for [size, stride, groups, dilation, padding] in cases {
         let input = shape(random.between(4, 6), random.between(4, 6), 8);
         let (mut builder, value) = Builder::new(input).unwrap();
-        let mut conv = conv(&mut random, input, 24, groups);
-        conv.window = Window {
+        let window = Window {
             size: [size; 2],
             strides: [stride; 2],
             dilation: [dilation; 2],
             padding: [(padding, padding); 2],
         };
-        conv.kernel = Arc::new(random.values(size * size * 8 / groups * 24));
+        let conv = conv(&mut random, window, [8, 24], groups);
         let output = builder.conv2d(value, conv).unwrap();
         check(&builder, output, &mut random);
         let steps = builder.clone().build(output).unwrap().steps;
@@ -158,13 +145,11 @@ fn a_program_answers_alike_whatever_the_batch() {
     let mut random = Random(8);
     let input = shape(28, 28, 3);
     let (mut builder, value) = Builder::new(input).unwrap();
-    let mut first = conv(&mut random, input, 40, 1);
+    let window = random.window(input, true);
+    let mut first = conv(&mut random, window, [3, 40], 1);
     first.activation = Activation::RELU;
     let value = builder.conv2d(value, first).unwrap();
-    let between = builder.shape(value);
-    let mut second = conv(&mut random, between, 24, 1);
-    second.window = padded(3, 2);
-    second.kernel = Arc::new(random.values(9 * 40 * 24));
+    let second = conv(&mut random, padded(3, 2), [40, 24], 1);
     let output = builder.conv2d(value, second).unwrap();
     let program = builder.build(output).unwrap();
     let batch = 70;

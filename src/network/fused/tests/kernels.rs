@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{ALL, HALVING, Random, check, conv, shape};
-use crate::network::fused::operation::{DepthwiseConv2d, Pool2d, Pooling, Shape, Window};
+use super::{ALL, HALVING, Random, check, conv, depthwise, padded, shape};
+use crate::network::fused::operation::{Pool2d, Pooling, Shape, Window};
 use crate::network::fused::program::{Kernel, Step};
 use crate::network::fused::simd::Isa;
 use crate::network::fused::{Builder, reference};
@@ -16,7 +16,8 @@ fn a_convolution_is_what_the_reference_says() {
         let input = shape(random.between(1, 12), random.between(1, 12), channels);
         let (mut builder, value) = Builder::new(input).unwrap();
         let filters = random.pick(&[1, 3, 8, 10, 16, 17, 24, 40, 60, 64, 90]);
-        let conv = conv(&mut random, input, filters, 1);
+        let window = random.window(input, true);
+        let conv = conv(&mut random, window, [channels, filters], 1);
         let output = builder.conv2d(value, conv).unwrap();
         check(&builder, output, &mut random);
     }
@@ -37,7 +38,8 @@ fn a_grouped_convolution_is_what_the_reference_says() {
         );
         let (mut builder, value) = Builder::new(input).unwrap();
         let filters = groups * random.pick(&[1, 5, 8, 13, 20, 40, 60]);
-        let conv = conv(&mut random, input, filters, groups);
+        let window = random.window(input, true);
+        let conv = conv(&mut random, window, [channels, filters], groups);
         let output = builder.conv2d(value, conv).unwrap();
         check(&builder, output, &mut random);
     }
@@ -52,14 +54,11 @@ fn a_convolution_in_winograd_tiles_is_what_the_reference_says() {
         let input = shape(random.between(6, 11), random.between(6, 11), channels);
         let (mut builder, value) = Builder::new(input).unwrap();
         let filters = random.pick(&[16, 40, 64]);
-        let mut conv = conv(&mut random, input, filters, 1);
-        conv.window = Window {
-            size: [3, 3],
-            strides: [1, 1],
-            dilation: [1, 1],
+        let window = Window {
             padding: random.pick(&[[(0, 0); 2], [(1, 1); 2], [(0, 1), (2, 1)]]),
+            ..padded(3, 1)
         };
-        conv.kernel = Arc::new(random.values(9 * channels * filters));
+        let conv = conv(&mut random, window, [channels, filters], 1);
         let output = builder.conv2d(value, conv).unwrap();
         check(&builder, output, &mut random);
         for (isa, tiled) in Isa::all().into_iter().zip(&mut tiled) {
@@ -86,8 +85,11 @@ fn a_convolution_with_pooling_is_what_the_reference_says() {
         let input = shape(random.between(2, 13), random.between(2, 13), channels);
         let (mut builder, value) = Builder::new(input).unwrap();
         let filters = random.pick(&[5, 16, 24, 40, 60, 64]);
-        let mut conv = conv(&mut random, input, filters, 1);
-        conv.window.strides = [1, 1];
+        let window = Window {
+            strides: [1, 1],
+            ..random.window(input, true)
+        };
+        let conv = conv(&mut random, window, [channels, filters], 1);
         let between = builder.conv2d(value, conv).unwrap();
         let pool = Pool2d {
             pooling: random.pick(&[Pooling::Max, Pooling::Average]),
@@ -108,12 +110,7 @@ fn a_depthwise_convolution_is_what_the_reference_says() {
         let (mut builder, value) = Builder::new(input).unwrap();
         let window = random.window(input, true);
         let filters = channels * random.pick(&[1, 1, 2]);
-        let depthwise = DepthwiseConv2d {
-            window,
-            kernel: Arc::new(random.values(window.size[0] * window.size[1] * filters)),
-            bias: Arc::new(random.values(filters)),
-            activation: random.activation(),
-        };
+        let depthwise = depthwise(&mut random, window, filters);
         let output = builder.depthwise_conv2d(value, depthwise).unwrap();
         check(&builder, output, &mut random);
     }
@@ -130,17 +127,13 @@ fn a_depthwise_convolution_of_the_usual_widths_is_what_the_reference_says() {
             let columns = (width - 1) * stride + wide - before;
             let input = shape(random.between(3, 6), columns, channels);
             let (mut builder, value) = Builder::new(input).unwrap();
-            let depthwise = DepthwiseConv2d {
-                window: Window {
-                    size: [3, wide],
-                    strides: [1, stride],
-                    dilation: [1, 1],
-                    padding: [(1, 0), (before, 0)],
-                },
-                kernel: Arc::new(random.values(3 * wide * channels)),
-                bias: Arc::new(random.values(channels)),
-                activation: random.activation(),
+            let window = Window {
+                size: [3, wide],
+                strides: [1, stride],
+                dilation: [1, 1],
+                padding: [(1, 0), (before, 0)],
             };
+            let depthwise = depthwise(&mut random, window, channels);
             let output = builder.depthwise_conv2d(value, depthwise).unwrap();
             check(&builder, output, &mut random);
         }

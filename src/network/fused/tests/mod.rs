@@ -6,7 +6,7 @@ mod kernels;
 
 use std::sync::Arc;
 
-use super::operation::{Conv2d, Shape, Window};
+use super::operation::{Conv2d, DepthwiseConv2d, Shape, Window};
 use super::simd::Isa;
 use super::{Activation, Builder, Value, reference};
 
@@ -138,13 +138,26 @@ fn check(builder: &Builder, output: Value, random: &mut Random) {
     }
 }
 
-fn conv(random: &mut Random, input: Shape, filters: usize, groups: usize) -> Conv2d {
-    let window = random.window(input, true);
-    let depth = window.size[0] * window.size[1] * input.channels / groups;
+fn conv(
+    random: &mut Random,
+    window: Window,
+    [channels, filters]: [usize; 2],
+    groups: usize,
+) -> Conv2d {
+    let depth = window.size[0] * window.size[1] * channels / groups;
     Conv2d {
         window,
         groups,
         kernel: Arc::new(random.values(depth * filters)),
+        bias: Arc::new(random.values(filters)),
+        activation: random.activation(),
+    }
+}
+
+fn depthwise(random: &mut Random, window: Window, filters: usize) -> DepthwiseConv2d {
+    DepthwiseConv2d {
+        window,
+        kernel: Arc::new(random.values(window.size[0] * window.size[1] * filters)),
         bias: Arc::new(random.values(filters)),
         activation: random.activation(),
     }
