@@ -16,10 +16,9 @@ answer takes of the server does not know the load at all.
 """
 
 import argparse
-import os
+import contextlib
 import pathlib
 import re
-import socket
 import subprocess
 import tempfile
 import threading
@@ -33,6 +32,7 @@ import wire
 GRPC, HTTP = 50061, 50062
 ANSWERED = r'call_duration_seconds_bucket{rpc_method="mnist.v1.MnistService/Predict",rpc_status_code="OK",'
 LOOP = "kiln_event_loop_delay_seconds_bucket{"
+CALL = peers.mnist(2, "pixels")
 
 
 def main():
@@ -75,12 +75,9 @@ def two_threads(options):
 
 def press(options, network, seconds, cores):
     """Answers in all and a second."""
-    call = peers.mnist(2, "pixels")
-    with tempfile.NamedTemporaryFile() as request:
-        request.write(call.encode(None, bytes(784), network))
-        request.flush()
-        command = ["taskset", "-c", cores, options.binaries / "examples" / "press", f"127.0.0.1:{GRPC}", call.path]
-        command += [request.name, "8", "32", str(seconds)]
+    with request(network) as file:
+        command = ["taskset", "-c", cores, options.binaries / "examples" / "press", f"127.0.0.1:{GRPC}", CALL.path]
+        command += [file, "8", "32", str(seconds)]
         found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     answered, refused, rate = map(int, re.findall(r"\d+", found))
     assert refused == 0, found
@@ -99,11 +96,10 @@ class serving:
     def __enter__(self):
         self.process = subprocess.Popen(self.command)
         while True:
-            try:
-                socket.create_connection(("127.0.0.1", GRPC), 5).close()
+            with contextlib.suppress(OSError, ValueError):  # not there yet, or not ready
+                CALL.ask(GRPC, body("mnist"))
                 return self
-            except OSError:
-                time.sleep(0.02)
+            time.sleep(0.02)
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -111,21 +107,30 @@ class serving:
 
     def seconds(self):
         """What it has had of the processors."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return load.cpu_seconds([self.process.pid])
+
+
+def body(network):
+    return CALL.encode(None, bytes(784), network)
+
+
+@contextlib.contextmanager
+def request(network):
+    """The name of a file with the body of a call."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(body(network))
+        file.flush()
+        yield file.name
 
 
 def h2load(network, connections, streams, seconds, core):
     """Without the log of each call that `load.h2load` reads afterwards: what is asked for here is counted by Kiln."""
-    call = peers.mnist(2, "pixels")
-    with tempfile.NamedTemporaryFile() as request:
-        request.write(call.encode(None, bytes(784), network))
-        request.flush()
+    with request(network) as file:
         command = ["taskset", "-c", core, "h2load", "-t1", f"-c{connections}", f"-m{streams}"]
-        command += [f"-D{seconds * 1000:.0f}ms", "-d", request.name]
-        for name, value in call.headers.items():
+        command += [f"-D{seconds * 1000:.0f}ms", "-d", file]
+        for name, value in CALL.headers.items():
             command += ["-H", f"{name}: {value}"]
-        subprocess.run([*command, f"http://127.0.0.1:{GRPC}{call.path}"], check=True, capture_output=True)
+        subprocess.run([*command, f"http://127.0.0.1:{GRPC}{CALL.path}"], check=True, capture_output=True)
 
 
 def scrape():

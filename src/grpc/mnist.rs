@@ -48,9 +48,7 @@ impl Mnist {
             .client_request(client, values, started.elapsed());
         Ok(answer.into())
     }
-}
 
-impl Mnist {
     /// Answers in the order of `items`.
     fn answers(
         self,
