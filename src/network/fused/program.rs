@@ -238,20 +238,16 @@ impl Program {
                 pairs.for_each(|(from, to)| copy(input, &step.layout, *channel, from, to));
             }
             Kernel::Softmax { input } => {
-                for (from, to) in pairs {
-                    copy(input, &step.layout, 0, from, to);
-                    for row in step.layout.rows() {
-                        elementwise::softmax(self.isa, input.shape.channels, &mut to[row]);
-                    }
-                }
+                pairs.for_each(|(from, to)| copy(input, &step.layout, 0, from, to));
+                each_piece(&step.layout, (output, output_step), |values| {
+                    elementwise::softmax(self.isa, input.shape.channels, values);
+                });
             }
         }
         if step.after != Activation::LINEAR {
-            for picture in output.chunks_exact_mut(output_step) {
-                for row in step.layout.rows() {
-                    step.after.apply(self.isa, &mut picture[row]);
-                }
-            }
+            each_piece(&step.layout, (output, output_step), |values| {
+                step.after.apply(self.isa, values);
+            });
         }
     }
 
@@ -281,6 +277,22 @@ impl Place {
         match self {
             Self::Workspace { begin, len } => Some(begin * examples..(begin + len) * examples),
             Self::Input | Self::Output => None,
+        }
+    }
+}
+
+/// Calls `each` with the values of some pictures: all at once if nothing lies between and around them.
+fn each_piece(
+    layout: &Layout,
+    (pictures, step): (&mut [f32], usize),
+    mut each: impl FnMut(&mut [f32]),
+) {
+    if layout.is_dense() && layout.len() == step {
+        return each(pictures);
+    }
+    for picture in pictures.chunks_exact_mut(step) {
+        for row in layout.rows() {
+            each(&mut picture[row]);
         }
     }
 }
