@@ -8,20 +8,17 @@ use pulp::{Simd, WithSimd};
 
 use super::layout::Layout;
 use super::operation::Window;
-use super::simd::{self, Isa, fma};
+use super::pack::{Packed, Panel};
+use super::simd::{self, fma};
 
 /// Bias, kernel and how they walk over a picture.
 #[derive(Debug)]
 pub(super) struct Depthwise {
-    pub isa: Isa,
-    /// `[channels]`.
-    pub bias: Vec<f32>,
-    /// `[taps, channels]`.
-    pub kernel: Vec<f32>,
+    /// `[taps, channels]`, a vector of channels a panel.
+    pub packed: Packed,
     pub window: Window,
     pub input: Layout,
     pub output: Layout,
-    pub bounds: (f32, f32),
     /// Where a window's taps lie in it.
     pub taps: Vec<usize>,
 }
@@ -29,17 +26,12 @@ pub(super) struct Depthwise {
 impl Depthwise {
     /// One example.
     pub fn run(&self, input: &[f32], output: &mut [f32]) {
-        let channels = self.bias.len();
-        let [down, right] = self.window.strides;
-        let width = self.output.shape.width;
-        for y in 0..self.output.shape.height {
-            let from = self.origin() + self.input.at(y * down, 0);
-            let to = self.output.pixel(y, 0);
-            self.isa.run(Row {
+        for panel in &self.packed.panels {
+            panel.isa.run(PanelOp {
                 all: self,
-                input: &input[from..],
-                step: right * channels,
-                output: &mut output[to..][..width * channels],
+                panel,
+                input: &input[self.origin() + panel.first..],
+                output,
             });
         }
     }
@@ -51,16 +43,15 @@ impl Depthwise {
     }
 }
 
-/// One row of the result.
-struct Row<'a> {
+/// The channels of one panel.
+struct PanelOp<'a> {
     all: &'a Depthwise,
+    panel: &'a Panel,
     input: &'a [f32],
-    /// From one pixel's window to the next.
-    step: usize,
     output: &'a mut [f32],
 }
 
-impl WithSimd for Row<'_> {
+impl WithSimd for PanelOp<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -72,105 +63,132 @@ impl WithSimd for Row<'_> {
             ..
         } = self.all.window;
         match (size[1], strides[1], dilation[1]) {
-            (3, 1, 1) => self.all_channels::<S, 3, 1>(simd),
-            (3, 2, 1) => self.all_channels::<S, 3, 2>(simd),
-            (5, 1, 1) => self.all_channels::<S, 5, 1>(simd),
-            (5, 2, 1) => self.all_channels::<S, 5, 2>(simd),
-            _ => self.all_channels::<S, 0, 0>(simd),
+            (3, 1, 1) => self.rows::<S, 3, 1, 6>(simd),
+            (3, 2, 1) => self.rows::<S, 3, 2, 9>(simd),
+            (5, 1, 1) => self.rows::<S, 5, 1, 8>(simd),
+            (5, 2, 1) => self.rows::<S, 5, 2, 11>(simd),
+            _ => self.rows::<S, 1, 1, 4>(simd),
         }
     }
 }
 
-/// Windows are `WIDE` columns wide and `STRIDE` apart; of any width and distance if both are 0.
-impl Row<'_> {
+/// Taps in groups of `WIDE` neighbouring columns, of pixels that are `STRIDE` columns apart. A window of another kind has
+/// groups of one tap, and a column for each pixel.
+impl PanelOp<'_> {
     #[inline(always)]
-    fn all_channels<S: Simd, const WIDE: usize, const STRIDE: usize>(mut self, simd: S) {
-        let channels = self.all.bias.len();
-        for first in (0..channels).step_by(S::F32_LANES) {
-            let last = channels.min(first + S::F32_LANES);
-            if last - first == S::F32_LANES {
-                self.channels::<S, WIDE, STRIDE, true>(simd, first, last);
-            } else {
-                self.channels::<S, WIDE, STRIDE, false>(simd, first, last);
-            }
-        }
-    }
-
-    /// One vector of channels, `FULL` or not.
-    #[inline(always)]
-    fn channels<S: Simd, const WIDE: usize, const STRIDE: usize, const FULL: bool>(
-        &mut self,
-        simd: S,
-        first: usize,
-        last: usize,
-    ) {
-        let width = self.output.len() / self.all.bias.len();
-        let mut x = 0;
-        while x + 4 <= width {
-            self.pixels::<S, 4, WIDE, STRIDE, FULL>(simd, x, first, last);
-            x += 4;
-        }
-        while x < width {
-            self.pixels::<S, 1, WIDE, STRIDE, FULL>(simd, x, first, last);
-            x += 1;
-        }
-    }
-
-    #[inline(always)]
-    fn pixels<S: Simd, const P: usize, const WIDE: usize, const STRIDE: usize, const FULL: bool>(
-        &mut self,
-        simd: S,
-        x: usize,
-        first: usize,
-        last: usize,
-    ) {
-        let all = self.all;
-        let channels = all.bias.len();
-        let load = |from: &[f32]| {
-            if FULL {
-                simd::load_full::<S>(from)
-            } else {
-                simd::load(simd, &from[..last - first])
-            }
-        };
-        let mut sums = [load(&all.bias[first..]); P];
-        if WIDE == 0 {
-            for (tap, weights) in all.taps.iter().zip(all.kernel.chunks_exact(channels)) {
-                let weights = load(&weights[first..]);
-                for p in 0..P {
-                    let values = load(&self.input[tap + (x + p) * self.step + first..]);
-                    sums[p] = fma(simd, values, weights, sums[p]);
-                }
-            }
+    fn rows<S: Simd, const WIDE: usize, const STRIDE: usize, const COLUMNS: usize>(self, simd: S) {
+        if self.panel.filters == S::F32_LANES {
+            self.all_rows::<S, WIDE, STRIDE, COLUMNS, true>(simd);
         } else {
-            // Never 0 here, but the compiler has to see it.
-            let rows = all.taps.chunks_exact(WIDE.max(1));
-            for (taps, kernel) in rows.zip(all.kernel.chunks_exact(WIDE.max(1) * channels)) {
-                // Filled with anything at all first.
-                let mut weights = [sums[0]; WIDE];
-                for (weights, kernel) in weights.iter_mut().zip(kernel.chunks_exact(channels)) {
-                    *weights = load(&kernel[first..]);
-                }
-                // A column is loaded once for all the windows that it is in.
-                let columns = self.input[taps[0] + x * self.step + first..].chunks(channels);
-                for (column, values) in columns.take((P - 1) * STRIDE + WIDE).enumerate() {
-                    let values = load(values);
-                    for p in 0..P {
-                        if let Some(&weights) = column
-                            .checked_sub(p * STRIDE)
-                            .and_then(|tap| weights.get(tap))
-                        {
-                            sums[p] = fma(simd, values, weights, sums[p]);
-                        }
-                    }
+            self.all_rows::<S, WIDE, STRIDE, COLUMNS, false>(simd);
+        }
+    }
+
+    /// The panel is a `FULL` vector of channels or less.
+    #[inline(always)]
+    fn all_rows<
+        S: Simd,
+        const WIDE: usize,
+        const STRIDE: usize,
+        const COLUMNS: usize,
+        const FULL: bool,
+    >(
+        self,
+        simd: S,
+    ) {
+        let Self {
+            all,
+            panel,
+            input,
+            output,
+        } = self;
+        let [down, right] = all.window.strides;
+        let channels = all.input.shape.channels;
+        let values = &all.packed.values.as_slice()[panel.begin..];
+        let (bias, weights) = S::as_simd_f32s(values).0.split_first().expect("bias");
+        let (low, high) = all.packed.bounds;
+        let kernel = Kernel::<S, WIDE> {
+            bias: *bias,
+            weights: weights.as_chunks().0,
+            taps: all.taps.as_chunks().0,
+            column: if WIDE > 1 { channels } else { right * channels },
+            filters: panel.filters,
+            bounds: (simd.splat_f32s(low), simd.splat_f32s(high)),
+            channels,
+        };
+        let width = all.output.shape.width;
+        for y in 0..all.output.shape.height {
+            let from = &input[all.input.at(y * down, 0)..];
+            let to = &mut output[all.output.pixel(y, 0)..][..width * channels];
+            let mut x = 0;
+            while x < width {
+                let from = &from[x * right * channels..];
+                let to = &mut to[x * channels + panel.first..];
+                if x + 4 <= width {
+                    let sums = kernel.pixels::<4, STRIDE, COLUMNS, FULL>(simd, from);
+                    kernel.store(simd, &sums, to);
+                    x += 4;
+                } else {
+                    let sums = kernel.pixels::<1, STRIDE, WIDE, FULL>(simd, from);
+                    kernel.store(simd, &sums, to);
+                    x += 1;
                 }
             }
         }
-        let (low, high) = (simd.splat_f32s(all.bounds.0), simd.splat_f32s(all.bounds.1));
+    }
+}
+
+struct Kernel<'a, S: Simd, const WIDE: usize> {
+    bias: S::f32s,
+    weights: &'a [[S::f32s; WIDE]],
+    /// Where the columns lie that these multiply.
+    taps: &'a [[usize; WIDE]],
+    /// From one column to the next.
+    column: usize,
+    /// How many of a vector count.
+    filters: usize,
+    /// Of a pixel.
+    channels: usize,
+    bounds: (S::f32s, S::f32s),
+}
+
+impl<S: Simd, const WIDE: usize> Kernel<'_, S, WIDE> {
+    /// The sums of `P` pixels, of which the first one's window begins where `input` does.
+    #[inline(always)]
+    fn pixels<const P: usize, const STRIDE: usize, const COLUMNS: usize, const FULL: bool>(
+        &self,
+        simd: S,
+        input: &[f32],
+    ) -> [S::f32s; P] {
+        let mut sums = [self.bias; P];
+        for (taps, weights) in self.taps.iter().zip(self.weights) {
+            // A column is loaded once for all the windows that it is in.
+            let mut columns = [self.bias; COLUMNS];
+            for (column, values) in columns.iter_mut().enumerate() {
+                let from = &input[taps[0] + column * self.column..];
+                *values = if FULL {
+                    simd::load_full::<S>(from)
+                } else {
+                    simd::load(simd, &from[..self.filters])
+                };
+            }
+            for tap in 0..WIDE {
+                for p in 0..P {
+                    let values = columns[p * STRIDE + tap];
+                    sums[p] = fma(simd, values, weights[tap], sums[p]);
+                }
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn store<const P: usize>(&self, simd: S, sums: &[S::f32s; P], output: &mut [f32]) {
+        let (low, high) = self.bounds;
         for p in 0..P {
             let sum = simd.min_f32s(high, simd.max_f32s(low, sums[p]));
-            let to = (x + p) * channels;
-            simd::store(simd, &mut self.output[to + first..to + last], sum);
+            let to = &mut output[p * self.channels..][..self.filters];
+            simd::store(simd, to, sum);
         }
     }
 }

@@ -205,14 +205,18 @@ impl<'a> Planner<'a> {
             }
             Operation::Depthwise(conv) => {
                 let (input, layout) = self.bordered(node.inputs[0], &conv.window)?;
+                let matrix = Matrix {
+                    values: &conv.kernel,
+                    bias: &conv.bias,
+                    channels: layout.shape.channels,
+                    groups: 1,
+                    bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
+                };
                 let kernel = Depthwise {
-                    isa: self.isa,
-                    bias: conv.bias.to_vec(),
-                    kernel: conv.kernel.to_vec(),
+                    packed: Packed::new(&matrix, self.isa, 1),
                     window: conv.window,
                     input: layout,
                     output: self.layouts[index],
-                    bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
                     taps: taps(&layout, &conv.window),
                 };
                 self.push(index, &[], Kernel::Depthwise(kernel));
