@@ -680,9 +680,9 @@ fn a_residual_network_is_one_fused_step_and_what_no_kernel_does_stands_between_t
     // One step turns the channels to the back.
     let relu = Activation::Relu;
     assert_eq!(steps(Layer::Activation { activation: relu }), [false, true]);
-    let shared_axes = vec![];
+    let axes = vec![2];
     assert_eq!(
-        steps(Layer::PReLU { shared_axes }),
+        steps(Layer::UnitNormalization { axes }),
         [false, true, false, false, false, true]
     );
 }

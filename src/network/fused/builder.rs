@@ -205,6 +205,16 @@ impl Builder {
         )
     }
 
+    /// `x` where positive, else `alpha * x`, `keras.layers.PReLU`: one alpha for each value of a row of pixels, or of
+    /// the whole picture.
+    pub fn prelu(&mut self, input: Value, alpha: Vec<f32>) -> Result<Value, Refused> {
+        let shape = self.shape(input);
+        let row = shape.width * shape.channels;
+        let rows = if alpha.len() == row { 1 } else { shape.height };
+        expect("alpha", alpha.len(), &[rows, row])?;
+        self.push(Operation::PRelu { alpha }, &[input], shape)
+    }
+
     /// Softmax along the channels of every pixel.
     pub fn softmax(&mut self, input: Value) -> Result<Value, Refused> {
         self.push(Operation::Softmax, &[input], self.shape(input))

@@ -1,5 +1,5 @@
 //! Operations that read each value once: sums and products of two pictures,
-//! scale and offset, softmax.
+//! scale and offset, PReLU, softmax.
 
 use pulp::{Simd, WithSimd};
 
@@ -71,6 +71,33 @@ impl WithSimd for Affine<'_> {
             let (scale, offset) = (simd::load(simd, scale), simd::load(simd, offset));
             let product = simd.mul_f32s(simd::load(simd, from), scale);
             simd::store(simd, to, simd.add_f32s(product, offset));
+        }
+    }
+}
+
+/// `to = max(from, 0) + alpha * min(from, 0)`.
+pub(super) fn prelu(isa: Isa, alpha: &[f32], from: &[f32], to: &mut [f32]) {
+    isa.run(PRelu { alpha, from, to });
+}
+
+struct PRelu<'a> {
+    alpha: &'a [f32],
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl WithSimd for PRelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = S::F32_LANES;
+        let zero = simd.splat_f32s(0.0);
+        let values = self.from.chunks(lanes).zip(self.alpha.chunks(lanes));
+        for (to, (from, alpha)) in self.to.chunks_mut(lanes).zip(values) {
+            let (x, alpha) = (simd::load(simd, from), simd::load(simd, alpha));
+            let negative = simd.mul_f32s(alpha, simd.min_f32s(zero, x));
+            simd::store(simd, to, simd.add_f32s(simd.max_f32s(zero, x), negative));
         }
     }
 }

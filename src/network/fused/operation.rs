@@ -112,6 +112,10 @@ pub(super) enum Operation {
         activation: Activation,
     },
     Activation(Activation),
+    /// `x` where positive, else `alpha * x`; one alpha for each value of a row, or of all rows.
+    PRelu {
+        alpha: Vec<f32>,
+    },
     Softmax,
     Concat,
     /// A copy, with this many zeros around it.

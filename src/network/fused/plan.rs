@@ -250,6 +250,13 @@ impl<'a> Planner<'a> {
                 self.push(index, &node.inputs, Kernel::Copy { input, channel: 0 });
                 self.last().after = *activation;
             }
+            Operation::PRelu { alpha } => {
+                let kernel = Kernel::PRelu {
+                    alpha: alpha.clone(),
+                    input: self.layouts[node.inputs[0]],
+                };
+                self.push(index, &node.inputs, kernel);
+            }
             Operation::Softmax => {
                 let input = self.layouts[node.inputs[0]];
                 self.push(index, &node.inputs, Kernel::Softmax { input });

@@ -81,6 +81,11 @@ pub(super) enum Kernel {
         offset: Vec<f32>,
         input: Layout,
     },
+    PRelu {
+        /// For one row, or one after the other for all.
+        alpha: Vec<f32>,
+        input: Layout,
+    },
     /// A copy into some of the channels.
     Copy {
         input: Layout,
@@ -231,6 +236,15 @@ impl Program {
                     for (from_row, to_row) in row_pairs(input, &step.layout) {
                         let factors = (&scale[..], &offset[..]);
                         elementwise::affine(self.isa, factors, &from[from_row], &mut to[to_row]);
+                    }
+                }
+            }
+            Kernel::PRelu { alpha, input } => {
+                let row = input.shape.width * input.shape.channels;
+                for (from, to) in pairs {
+                    let alphas = alpha.chunks_exact(row).cycle();
+                    for ((from_row, to_row), alpha) in row_pairs(input, &step.layout).zip(alphas) {
+                        elementwise::prelu(self.isa, alpha, &from[from_row], &mut to[to_row]);
                     }
                 }
             }

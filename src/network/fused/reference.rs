@@ -78,6 +78,13 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
                 let values = read(0).values.iter();
                 values.map(|value| activate(*activation, *value)).collect()
             }
+            Operation::PRelu { alpha } => {
+                let alpha = alpha.iter().cycle();
+                let values = read(0).values.iter().zip(alpha);
+                values
+                    .map(|(x, alpha)| if *x > 0.0 { *x } else { x * f64::from(*alpha) })
+                    .collect()
+            }
             Operation::Softmax => {
                 let pixels = read(0).values.chunks(node.shape.channels);
                 let softmax = |pixel: &[f64]| {

@@ -18,7 +18,11 @@ pub(super) fn covers(op: &Op) -> bool {
     };
     activation
         && match &op.work {
-            Work::Activation | Work::Conv(_) | Work::Dense(_) | Work::Pool { .. } => true,
+            Work::Activation
+            | Work::Conv(_)
+            | Work::Dense(_)
+            | Work::Pool { .. }
+            | Work::PRelu { .. } => true,
             Work::Affine(affine) => affine.is_uniform() || affine.axis + 1 == op.shape.len(),
             Work::Merge(MergeOp::Add | MergeOp::Multiply) => largest_and_pixels(op).is_some(),
             Work::Concatenate { axis } => axis + 1 == op.shape.len(),
@@ -123,6 +127,7 @@ fn add(builder: &mut Builder, op: &Op, inputs: &[Value]) -> Result<Value, Refuse
             };
             builder.global_pool(input, pooling)?
         }
+        Work::PRelu { alpha, shape } => builder.prelu(input, spread(alpha, shape, &op.shape))?,
         Work::Pad(amounts) => {
             let pair = |axis: usize| (amounts[axis][0], amounts[axis][1]);
             builder.zero_pad(input, [pair(0), pair(1)])?
@@ -203,6 +208,22 @@ fn largest_and_pixels(op: &Op) -> Option<(usize, Vec<usize>)> {
     let others: Vec<usize> = others.collect();
     let fits = |&index: &usize| large(&op.inputs[index]) || pixel(&op.inputs[index]);
     (!others.is_empty() && others.iter().all(fits)).then_some((largest, others))
+}
+
+/// Repeats the axes of `values` that have size 1 in `from`; not the first one, which rows have in common.
+fn spread(values: &[f32], from: &[usize], to: &[usize]) -> Vec<f32> {
+    let mut spread = values.to_vec();
+    let mut block = 1;
+    for (axis, (&size, &wanted)) in from.iter().zip(to).enumerate().rev() {
+        if size != wanted && (axis > 0 || to.len() != 3) {
+            let blocks = spread.chunks(block);
+            spread = blocks.flat_map(|block| block.repeat(wanted)).collect();
+            block *= wanted;
+        } else {
+            block *= size;
+        }
+    }
+    spread
 }
 
 fn bias(bias: &Arc<Vec<f32>>, outputs: usize) -> Arc<Vec<f32>> {

@@ -49,7 +49,7 @@ fn grow(
 ) -> Option<Value> {
     let input = builder.shape(value);
     let other = random.pick(values);
-    let made = match random.below(10) {
+    let made = match random.below(11) {
         0 | 1 => {
             let filters = random.pick(&[4, 8, 17]);
             let window = match random.below(2) {
@@ -81,6 +81,10 @@ fn grow(
         }
         7 => builder.concat(&[value, other, value]),
         8 => {
+            let rows = random.pick(&[1, input.height]);
+            builder.prelu(value, random.values(rows * input.width * input.channels))
+        }
+        9 => {
             let padding = [(1, 0), (random.below(3), 2)];
             builder.zero_pad(value, padding)
         }
