@@ -115,6 +115,46 @@ impl Activation {
     }
 }
 
+impl Activation {
+    /// The function of a vector.
+    #[inline(always)]
+    pub(super) fn of<S: Simd>(self, simd: S, x: S::f32s) -> S::f32s {
+        let splat = |value| simd.splat_f32s(value);
+        match self {
+            Self::Clamp { low, high } => simd.min_f32s(splat(high), simd.max_f32s(splat(low), x)),
+            Self::Leaky {
+                slope,
+                threshold,
+                high,
+            } => {
+                let passes = simd.greater_than_f32s(x, splat(threshold));
+                let below = simd.mul_f32s(simd.sub_f32s(x, splat(threshold)), splat(slope));
+                simd.min_f32s(splat(high), simd.select_f32s(passes, x, below))
+            }
+            Self::Elu { scale, alpha } => {
+                let positive = simd.greater_than_f32s(x, splat(0.0));
+                let below = simd.sub_f32s(math::exp(simd, x), splat(1.0));
+                let below = simd.mul_f32s(below, splat(alpha));
+                simd.select_f32s(positive, simd.mul_f32s(x, splat(scale)), below)
+            }
+            Self::Sigmoid => math::sigmoid(simd, x),
+            Self::Silu => simd.mul_f32s(x, math::sigmoid(simd, x)),
+            Self::Tanh => math::tanh(simd, x),
+            Self::HardSigmoid => math::hard_sigmoid(simd, x),
+            Self::HardSilu => simd.mul_f32s(x, math::hard_sigmoid(simd, x)),
+            Self::Gelu => math::gelu(simd, x),
+            Self::GeluTanh => math::gelu_tanh(simd, x),
+            Self::Softplus => math::softplus(simd, x),
+            Self::Softsign => {
+                let one_more = simd.add_f32s(splat(1.0), simd.abs_f32s(x));
+                simd.div_f32s(x, one_more)
+            }
+            Self::Mish => math::mish(simd, x),
+            Self::Exponential => math::exp(simd, x),
+        }
+    }
+}
+
 struct Apply<'a> {
     activation: Activation,
     values: &'a mut [f32],
@@ -125,52 +165,33 @@ impl WithSimd for Apply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let values = self.values;
-        let splat = |value| simd.splat_f32s(value);
-        let (zero, one) = (splat(0.0), splat(1.0));
-        let relu6 = |x| simd.min_f32s(splat(6.0), simd.max_f32s(zero, x));
-        let hard = |x| simd.mul_f32s(relu6(simd.add_f32s(x, splat(3.0))), splat(1.0 / 6.0));
-        match self.activation {
-            Activation::Clamp { low, high } => map(simd, values, |x| {
-                simd.min_f32s(splat(high), simd.max_f32s(splat(low), x))
-            }),
-            Activation::Leaky {
-                slope,
-                threshold,
-                high,
-            } => map(simd, values, |x| {
-                let passes = simd.greater_than_f32s(x, splat(threshold));
-                let below = simd.mul_f32s(simd.sub_f32s(x, splat(threshold)), splat(slope));
-                simd.min_f32s(splat(high), simd.select_f32s(passes, x, below))
-            }),
-            Activation::Elu { scale, alpha } => map(simd, values, |x| {
-                let positive = simd.greater_than_f32s(x, zero);
-                let below = simd.mul_f32s(simd.sub_f32s(math::exp(simd, x), one), splat(alpha));
-                simd.select_f32s(positive, simd.mul_f32s(x, splat(scale)), below)
-            }),
-            Activation::Sigmoid => map(simd, values, |x| math::sigmoid(simd, x)),
-            Activation::Silu => map(simd, values, |x| simd.mul_f32s(x, math::sigmoid(simd, x))),
-            Activation::Tanh => map(simd, values, |x| math::tanh(simd, x)),
-            Activation::HardSigmoid => map(simd, values, hard),
-            Activation::HardSilu => map(simd, values, |x| simd.mul_f32s(x, hard(x))),
-            Activation::Gelu => map(simd, values, |x| math::gelu(simd, x)),
-            Activation::GeluTanh => map(simd, values, |x| math::gelu_tanh(simd, x)),
-            Activation::Softplus => map(simd, values, |x| math::softplus(simd, x)),
-            Activation::Softsign => map(simd, values, |x| {
-                simd.div_f32s(x, simd.add_f32s(one, simd.abs_f32s(x)))
-            }),
-            Activation::Mish => map(simd, values, |x| math::mish(simd, x)),
-            Activation::Exponential => map(simd, values, |x| math::exp(simd, x)),
+        use Activation as A;
+        let Self { activation, values } = self;
+        // A loop for each, in which the compiler knows which it is.
+        match activation {
+            A::Clamp { .. } => map(simd, values, activation),
+            A::Leaky { .. } => map(simd, values, activation),
+            A::Elu { .. } => map(simd, values, activation),
+            A::Sigmoid => map(simd, values, A::Sigmoid),
+            A::Silu => map(simd, values, A::Silu),
+            A::Tanh => map(simd, values, A::Tanh),
+            A::HardSigmoid => map(simd, values, A::HardSigmoid),
+            A::HardSilu => map(simd, values, A::HardSilu),
+            A::Gelu => map(simd, values, A::Gelu),
+            A::GeluTanh => map(simd, values, A::GeluTanh),
+            A::Softplus => map(simd, values, A::Softplus),
+            A::Softsign => map(simd, values, A::Softsign),
+            A::Mish => map(simd, values, A::Mish),
+            A::Exponential => map(simd, values, A::Exponential),
         }
     }
 }
 
-/// Replaces every value by `f` of it.
+/// Replaces every value by the function of it.
 #[inline(always)]
-fn map<S: Simd>(simd: S, values: &mut [f32], f: impl Fn(S::f32s) -> S::f32s) {
+fn map<S: Simd>(simd: S, values: &mut [f32], activation: Activation) {
     for chunk in values.chunks_mut(S::F32_LANES) {
-        // One place that calls `f`, so that it is inlined for sure.
-        let result = f(simd::load(simd, chunk));
+        let result = activation.of(simd, simd::load(simd, chunk));
         simd::store(simd, chunk, result);
     }
 }

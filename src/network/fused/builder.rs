@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::operation::{
-    Binary, Conv2d, DepthwiseConv2d, Node, Operation, Pool2d, Pooling, Shape, Window,
+    Binary, Cell, Conv2d, DepthwiseConv2d, Node, Operation, Outputs, Pool2d, Pooling, Recurrent,
+    Shape, Window,
 };
 use super::simd::Isa;
 use super::{Activation, Program, plan};
@@ -213,6 +214,53 @@ impl Builder {
         let rows = if alpha.len() == row { 1 } else { shape.height };
         expect("alpha", alpha.len(), &[rows, row])?;
         self.push(Operation::PRelu { alpha }, &[input], shape)
+    }
+
+    /// A recurrent layer over the pixels of one row.
+    pub fn recurrent(&mut self, input: Value, layer: Recurrent) -> Result<Value, Refused> {
+        let Shape {
+            height,
+            width,
+            channels,
+        } = self.shape(input);
+        let gates = match layer.cell {
+            Cell::Simple => 1,
+            Cell::Lstm => 4,
+            Cell::Gru => 3,
+        };
+        let units = layer.units;
+        expect("kernel", layer.kernel.len(), &[channels, gates, units])?;
+        expect(
+            "recurrent kernel",
+            layer.recurrent_kernel.len(),
+            &[units, gates, units],
+        )?;
+        expect("bias", layer.bias.len(), &[gates, units])?;
+        expect(
+            "recurrent bias",
+            layer.recurrent_bias.len(),
+            &[gates, units],
+        )?;
+        if height != 1
+            || channels
+                .checked_add(units)
+                .is_none_or(|row| row > MAX_VALUES)
+        {
+            return Err(refused(format!(
+                "{units} units over {:?}",
+                self.shape(input)
+            )));
+        }
+        let shape = Shape {
+            height,
+            width: if layer.outputs == Outputs::Last {
+                1
+            } else {
+                width
+            },
+            channels: units,
+        };
+        self.push(Operation::Recurrent(Box::new(layer)), &[input], shape)
     }
 
     /// Softmax along the channels of every pixel.

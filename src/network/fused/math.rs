@@ -56,6 +56,15 @@ pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.div_f32s(one, simd.add_f32s(one, exp(simd, simd.neg_f32s(x))))
 }
 
+/// `relu6(x + 3) / 6`.
+#[inline(always)]
+pub(super) fn hard_sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let shifted = simd.add_f32s(x, simd.splat_f32s(3.0));
+    let positive = simd.max_f32s(simd.splat_f32s(0.0), shifted);
+    let relu6 = simd.min_f32s(simd.splat_f32s(6.0), positive);
+    simd.mul_f32s(relu6, simd.splat_f32s(1.0 / 6.0))
+}
+
 /// A rational function, as in Eigen's `ptanh`: about 3e-7 off at most, the
 /// same fraction of x near zero.
 #[inline(always)]

@@ -30,6 +30,7 @@ mod place;
 mod plan;
 mod pool;
 mod program;
+mod recurrent;
 #[cfg(test)]
 mod reference;
 mod rows;
@@ -42,5 +43,7 @@ mod winograd;
 pub use activation::Activation;
 pub use builder::{Builder, Refused, Value};
 pub use extension::forward;
-pub use operation::{Conv2d, DepthwiseConv2d, Pool2d, Pooling, Shape, Window};
+pub use operation::{
+    Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling, Recurrent, Shape, Window,
+};
 pub use program::Program;

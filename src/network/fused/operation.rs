@@ -90,6 +90,63 @@ pub struct Pool2d {
     pub window: Window,
 }
 
+/// What a recurrent layer does in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// `SimpleRNN`: the activation of the sum.
+    Simple,
+    /// `LSTM`: gates for input, forgetting, candidate and output.
+    Lstm,
+    /// `GRU` with `reset_after`: gates for update, reset and candidate.
+    Gru,
+}
+
+impl Cell {
+    /// Sums of `units` values that a step makes; a GRU's candidate is two.
+    pub(super) fn gates(self) -> usize {
+        match self {
+            Self::Simple => 1,
+            Self::Lstm | Self::Gru => 4,
+        }
+    }
+}
+
+/// Which states a recurrent layer gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outputs {
+    /// The last one.
+    Last,
+    /// All in the order in which they are made.
+    AsMade,
+    /// All, the last one first.
+    Reversed,
+}
+
+/// A recurrent layer over a picture of one row, a pixel a step.
+#[derive(Clone, Debug)]
+pub struct Recurrent {
+    /// What it does in a step.
+    pub cell: Cell,
+    /// Size of the state.
+    pub units: usize,
+    /// Of candidates, and of what an LSTM gives.
+    pub activation: Activation,
+    /// Of the other gates.
+    pub recurrent_activation: Activation,
+    /// Keras's order: `[features, gates * units]`.
+    pub kernel: Vec<f32>,
+    /// `[units, gates * units]`.
+    pub recurrent_kernel: Vec<f32>,
+    /// `[gates * units]`.
+    pub bias: Vec<f32>,
+    /// As long, of the state's product.
+    pub recurrent_bias: Vec<f32>,
+    /// Whether the last step comes first.
+    pub backwards: bool,
+    /// Which states are given.
+    pub outputs: Outputs,
+}
+
 /// Two pictures become one, value by value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Binary {
@@ -116,6 +173,7 @@ pub(super) enum Operation {
     PRelu {
         alpha: Vec<f32>,
     },
+    Recurrent(Box<Recurrent>),
     Softmax,
     Concat,
     /// A copy, with this many zeros around it.

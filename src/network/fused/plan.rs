@@ -12,6 +12,7 @@ use super::pack::{Matrix, Packed};
 use super::place::place;
 use super::pool::Pool;
 use super::program::{Kernel, Place, Program, Step};
+use super::recurrent::Recurrence;
 use super::simd::{Isa, LINE_VALUES};
 use super::winograd::Winograd;
 use super::{Activation, Refused};
@@ -256,6 +257,11 @@ impl<'a> Planner<'a> {
                     input: self.layouts[node.inputs[0]],
                 };
                 self.push(index, &node.inputs, kernel);
+            }
+            Operation::Recurrent(layer) => {
+                let input = self.layouts[node.inputs[0]];
+                let kernel = Recurrence::new(layer, input, self.layouts[index], self.isa);
+                self.push(index, &node.inputs, Kernel::Recurrence(kernel));
             }
             Operation::Softmax => {
                 let input = self.layouts[node.inputs[0]];

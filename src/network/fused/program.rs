@@ -12,7 +12,8 @@ use super::nonzero::is_sparse;
 use super::operation::Binary;
 use super::pack::Packed;
 use super::pool::Pool;
-use super::rows::{self, Rows};
+use super::recurrent::Recurrence;
+use super::rows::{self, FEW, Rows};
 use super::simd::{Aligned, Isa};
 use super::thin::{self, Quads};
 use super::winograd::Winograd;
@@ -71,6 +72,7 @@ pub(super) enum Kernel {
     Winograd(Winograd),
     Depthwise(Depthwise),
     Pool(Pool),
+    Recurrence(Recurrence),
     Binary {
         binary: Binary,
         layouts: [Layout; 2],
@@ -101,8 +103,6 @@ pub(super) enum Kernel {
 const BLOCK_VALUES: usize = 128 * 1024;
 /// Examples in a block, at most.
 const MAX_BLOCK: usize = 32;
-/// Fewer examples than these go through a dense layer two by two even if they are not sparse.
-const FEW: usize = 4;
 
 thread_local! {
     /// Grows to what the largest program of the thread needs, and stays.
@@ -221,6 +221,9 @@ impl Program {
             }
             Kernel::Depthwise(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
             Kernel::Pool(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
+            Kernel::Recurrence(kernel) => {
+                kernel.run((sources[0], steps[0]), (output, output_step));
+            }
             Kernel::Binary { binary, layouts } => {
                 let seconds = sources[1].chunks_exact(steps[1]);
                 for ((from, to), second) in pairs.zip(seconds) {

@@ -1,7 +1,7 @@
 //! What every operation means, written as plainly as can be, in f64.
 
 use super::activation::Activation;
-use super::operation::{Binary, Node, Operation, Pooling, Shape, Window};
+use super::operation::{Binary, Cell, Node, Operation, Outputs, Pooling, Recurrent, Shape, Window};
 
 /// The value of node `output` for one example.
 pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
@@ -85,6 +85,7 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
                     .map(|(x, alpha)| if *x > 0.0 { *x } else { x * f64::from(*alpha) })
                     .collect()
             }
+            Operation::Recurrent(layer) => recurrent(layer, read(0)),
             Operation::Softmax => {
                 let pixels = read(0).values.chunks(node.shape.channels);
                 let softmax = |pixel: &[f64]| {
@@ -152,6 +153,62 @@ fn taps(window: &Window, y: usize, x: usize) -> impl Iterator<Item = (isize, isi
     };
     let [rows, columns] = window.size;
     (0..rows * columns).map(move |tap| (at(0, y, tap / columns), at(1, x, tap % columns)))
+}
+
+/// As `keras.layers.LSTMCell`, `GRUCell` and `SimpleRNNCell` do it.
+fn recurrent(layer: &Recurrent, input: Picture) -> Vec<f64> {
+    let (units, features) = (layer.units, input.shape.channels);
+    let width = layer.bias.len();
+    let times = |values: &[f64], kernel: &[f32], bias: &[f32], column: usize| {
+        let rows = values.iter().zip(kernel.chunks(width));
+        let sum: f64 = rows
+            .map(|(value, row)| value * f64::from(row[column]))
+            .sum();
+        sum + f64::from(bias[column])
+    };
+    let gated = |x| activate(layer.recurrent_activation, x);
+    let activated = |x| activate(layer.activation, x);
+    let mut steps: Vec<&[f64]> = input.values.chunks(features).collect();
+    if layer.backwards {
+        steps.reverse();
+    }
+    let (mut state, mut carry) = (vec![0.0; units], vec![0.0; units]);
+    let mut states = Vec::new();
+    for values in steps {
+        let x = |column| times(values, &layer.kernel, &layer.bias, column);
+        let h = |column| {
+            times(
+                &state,
+                &layer.recurrent_kernel,
+                &layer.recurrent_bias,
+                column,
+            )
+        };
+        let mut next = Vec::new();
+        for unit in 0..units {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|gate| gate * units + unit);
+            next.push(match layer.cell {
+                Cell::Simple => activated(x(a) + h(a)),
+                Cell::Lstm => {
+                    let kept = gated(x(b) + h(b)) * carry[unit];
+                    carry[unit] = kept + gated(x(a) + h(a)) * activated(x(c) + h(c));
+                    gated(x(d) + h(d)) * activated(carry[unit])
+                }
+                Cell::Gru => {
+                    let z = gated(x(a) + h(a));
+                    let candidate = activated(x(c) + gated(x(b) + h(b)) * h(c));
+                    z * state[unit] + (1.0 - z) * candidate
+                }
+            });
+        }
+        state = next;
+        states.push(state.clone());
+    }
+    match layer.outputs {
+        Outputs::Last => state,
+        Outputs::AsMade => states.concat(),
+        Outputs::Reversed => states.into_iter().rev().flatten().collect(),
+    }
 }
 
 pub(super) fn activate(activation: Activation, x: f64) -> f64 {

@@ -12,6 +12,9 @@ use super::nonzero::{CHUNK, List, with_list};
 use super::pack::{Packed, Panel};
 use super::simd::{self, fma};
 
+/// Fewer rows than these go this way even if they are not sparse.
+pub(super) const FEW: usize = 4;
+
 /// Rows of input and of output.
 pub(super) struct Rows<'a> {
     pub input: &'a [f32],

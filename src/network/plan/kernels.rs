@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::affine::Affine;
-use super::op::{Op, Source, Window, Work};
-use crate::keras::{Activation, MergeOp, Pool, Reduction};
+use super::op::{Op, RecurrentWork, Source, Window, Work};
+use crate::keras::{self, Activation, BidirectionalMerge, MergeOp, Pool, Reduction};
 use crate::network::fused::{
-    Activation as Kernel, Builder, Conv2d, DepthwiseConv2d, Pool2d, Pooling, Program, Refused,
-    Shape, Value, Window as KernelWindow,
+    Activation as Kernel, Builder, Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling,
+    Program, Recurrent, Refused, Shape, Value, Window as KernelWindow,
 };
 
 /// Whether there is a kernel for an operation, as far as can be seen without trying.
@@ -31,6 +31,10 @@ pub(super) fn covers(op: &Op) -> bool {
                 matches!(kind, Reduction::Mean | Reduction::Max) && all_but_last
             }
             Work::Pad(amounts) => amounts.len() == 3 && amounts[2] == [0, 0],
+            Work::Recurrent(work) => op.input().len() == 2 && cell(work).is_some(),
+            Work::Bidirectional {
+                forward, backward, ..
+            } => op.input().len() == 2 && cell(forward).is_some() && cell(backward).is_some(),
             _ => false,
         }
 }
@@ -127,6 +131,26 @@ fn add(builder: &mut Builder, op: &Op, inputs: &[Value]) -> Result<Value, Refuse
             };
             builder.global_pool(input, pooling)?
         }
+        Work::Recurrent(work) => recurrent(builder, work, input, Outputs::AsMade)?,
+        Work::Bidirectional {
+            forward,
+            backward,
+            merge,
+        } => {
+            let forward = recurrent(builder, forward, input, Outputs::AsMade)?;
+            let backward = recurrent(builder, backward, input, Outputs::Reversed)?;
+            match merge {
+                BidirectionalMerge::Concat => builder.concat(&[forward, backward])?,
+                BidirectionalMerge::Multiply => {
+                    builder.multiply(forward, backward, Kernel::LINEAR)?
+                }
+                BidirectionalMerge::Sum => builder.add(forward, backward, Kernel::LINEAR)?,
+                BidirectionalMerge::Average => {
+                    let sum = builder.add(forward, backward, Kernel::LINEAR)?;
+                    builder.affine(sum, vec![0.5], vec![0.0], Kernel::LINEAR)?
+                }
+            }
+        }
         Work::PRelu { alpha, shape } => builder.prelu(input, spread(alpha, shape, &op.shape))?,
         Work::Pad(amounts) => {
             let pair = |axis: usize| (amounts[axis][0], amounts[axis][1]);
@@ -171,6 +195,54 @@ fn convolution(
         activation,
     };
     builder.conv2d(input, conv)
+}
+
+/// The cell and its two functions, if there is a kernel.
+fn cell(work: &RecurrentWork) -> Option<(Cell, [Kernel; 2])> {
+    let cell = match work.options.cell {
+        keras::Cell::Simple => Cell::Simple,
+        keras::Cell::Lstm => Cell::Lstm,
+        keras::Cell::Gru { reset_after: true } => Cell::Gru,
+        keras::Cell::Gru { reset_after: false } => return None,
+    };
+    let activation = kernel(work.options.activation)?;
+    Some((
+        cell,
+        [activation, kernel(work.options.recurrent_activation)?],
+    ))
+}
+
+/// `all` is the order of the states if it gives all of them.
+fn recurrent(
+    builder: &mut Builder,
+    work: &RecurrentWork,
+    input: Value,
+    all: Outputs,
+) -> Result<Value, Refused> {
+    let refused = || Refused(format!("{:?}", work.options.cell));
+    let (cell, [activation, recurrent_activation]) = cell(work).ok_or_else(refused)?;
+    let options = &work.options;
+    let width = options.units * options.cell.gates();
+    let mut biases = work.bias.clone();
+    biases.resize(2 * width, 0.0);
+    let recurrent_bias = biases.split_off(width);
+    let layer = Recurrent {
+        cell,
+        units: options.units,
+        activation,
+        recurrent_activation,
+        kernel: work.kernel.clone(),
+        recurrent_kernel: work.recurrent_kernel.clone(),
+        bias: biases,
+        recurrent_bias,
+        backwards: options.go_backwards,
+        outputs: if options.return_sequences {
+            all
+        } else {
+            Outputs::Last
+        },
+    };
+    builder.recurrent(input, layer)
 }
 
 /// Sums and products, one input after the other.

@@ -6,7 +6,7 @@ use super::{ALL, HALVING, Random, check, conv, depthwise, padded, shape};
 use crate::network::fused::operation::{Pool2d, Pooling, Shape, Window};
 use crate::network::fused::program::{Kernel, Step};
 use crate::network::fused::simd::Isa;
-use crate::network::fused::{Builder, reference};
+use crate::network::fused::{Activation, Builder, Cell, Outputs, Recurrent, reference};
 
 #[test]
 fn a_convolution_is_what_the_reference_says() {
@@ -98,6 +98,47 @@ fn a_convolution_with_pooling_is_what_the_reference_says() {
         if let Ok(output) = builder.pool2d(between, pool) {
             check(&builder, output, &mut random);
         }
+    }
+}
+
+#[test]
+fn a_recurrent_layer_is_what_the_reference_says() {
+    let mut random = Random(12);
+    for case in 0..60 {
+        let (units, features) = (random.pick(&[1, 5, 16, 33, 64]), random.between(1, 20));
+        let cell = [Cell::Simple, Cell::Lstm, Cell::Gru][case % 3];
+        let gates = [1, 4, 3][case % 3];
+        let mut weights = |rows: usize| {
+            let mut values = random.values(rows * gates * units);
+            values
+                .iter_mut()
+                .for_each(|value| *value /= (rows as f32).sqrt());
+            values
+        };
+        let layer = Recurrent {
+            cell,
+            units,
+            kernel: weights(features),
+            recurrent_kernel: weights(units),
+            bias: weights(1),
+            recurrent_bias: weights(1),
+            activation: random.pick(&[Activation::Tanh, Activation::RELU, Activation::Softsign]),
+            recurrent_activation: random.pick(&[Activation::Sigmoid, Activation::HardSigmoid]),
+            backwards: random.below(2) == 0,
+            outputs: random.pick(&[Outputs::Last, Outputs::AsMade, Outputs::Reversed]),
+        };
+        let steps = random.between(1, 6);
+        let (mut builder, value) = Builder::new(shape(1, steps, features)).unwrap();
+        let value = builder.recurrent(value, layer).unwrap();
+        // Which reads it with a border.
+        let mut window = padded(1, 1);
+        (window.size[1], window.padding[1]) = (3, (1, 1));
+        let conv = conv(&mut random, window, [units, 7], 1);
+        let output = match random.below(2) {
+            0 => builder.conv2d(value, conv).unwrap(),
+            _ => value,
+        };
+        check(&builder, output, &mut random);
     }
 }
 

@@ -1,0 +1,287 @@
+//! Recurrent layers, a step at a time for all examples of a block.
+//!
+//! An example has a row with a step's input and, behind it, the state. So the
+//! kernels of both are one matrix, a step is one product for most cells, and
+//! the gates are read where that product put them.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::activation::Activation;
+use super::layout::Layout;
+use super::multiply::{Multiply, Part, Pool, Walk};
+use super::operation::{Cell, Outputs, Recurrent};
+use super::pack::{Matrix, Packed};
+use super::rows::{self, FEW, Rows};
+use super::simd::{self, Aligned, Isa, LINE_VALUES, fma};
+
+thread_local! {
+    /// Rows, gates and carries. Grows to what the largest layer of the thread needs, and stays.
+    static SCRATCH: RefCell<Aligned> = RefCell::default();
+}
+
+/// A layer's weights, and how it goes through a sequence: a picture of one row, a pixel a step.
+#[derive(Debug)]
+pub(super) struct Recurrence {
+    isa: Isa,
+    cell: Cell,
+    units: usize,
+    activation: Activation,
+    recurrent_activation: Activation,
+    backwards: bool,
+    outputs: Outputs,
+    products: Vec<Product>,
+    input: Layout,
+    output: Layout,
+}
+
+/// A matrix for some values of a row, and which of the gates it makes.
+#[derive(Debug)]
+struct Product {
+    packed: Packed,
+    walk: Walk,
+    first: usize,
+}
+
+impl Recurrence {
+    pub fn new(layer: &Recurrent, input: Layout, output: Layout, isa: Isa) -> Self {
+        let (units, features) = (layer.units, input.shape.channels);
+        let width = layer.bias.len();
+        let columns = |values: &[f32], range: Range<usize>| -> Vec<f32> {
+            let rows = values.chunks_exact(width);
+            rows.flat_map(|row| row[range.clone()].to_vec()).collect()
+        };
+        let both = |range: Range<usize>| {
+            let mut matrix = columns(&layer.kernel, range.clone());
+            matrix.extend(columns(&layer.recurrent_kernel, range.clone()));
+            let biases = layer.bias.iter().zip(&layer.recurrent_bias);
+            let bias: Vec<f32> = biases.map(|(a, b)| a + b).collect();
+            Product::new((0, 0), &matrix, &bias[range], isa)
+        };
+        let products = match layer.cell {
+            Cell::Simple | Cell::Lstm => vec![both(0..width)],
+            Cell::Gru => {
+                // What the reset gate multiplies has to stay apart from what it does not.
+                let last = 2 * units..width;
+                let input = columns(&layer.kernel, last.clone());
+                let state = columns(&layer.recurrent_kernel, last.clone());
+                let (bias, state_bias) = (&layer.bias[last.clone()], &layer.recurrent_bias[last]);
+                vec![
+                    both(0..2 * units),
+                    Product::new((0, 2 * units), &input, bias, isa),
+                    Product::new((features, 3 * units), &state, state_bias, isa),
+                ]
+            }
+        };
+        Self {
+            isa,
+            cell: layer.cell,
+            units,
+            activation: layer.activation,
+            recurrent_activation: layer.recurrent_activation,
+            backwards: layer.backwards,
+            outputs: layer.outputs,
+            products,
+            input,
+            output,
+        }
+    }
+
+    /// All examples, which are `input_step` and `output_step` values apart.
+    pub fn run(
+        &self,
+        (input, input_step): (&[f32], usize),
+        (output, output_step): (&mut [f32], usize),
+    ) {
+        let examples = input.len() / input_step;
+        let (features, steps) = (self.input.shape.channels, self.input.shape.width);
+        let row = (features + self.units).next_multiple_of(LINE_VALUES);
+        let width = (self.cell.gates() * self.units).next_multiple_of(LINE_VALUES);
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.ensure(examples * (row + width + self.units));
+            let (rows, rest) = scratch.as_mut_slice().split_at_mut(examples * row);
+            let (gates, rest) = rest.split_at_mut(examples * width);
+            let carries = &mut rest[..examples * self.units];
+            rows.fill(0.0);
+            carries.fill(0.0);
+            for step in 0..steps {
+                let mirrored = steps - 1 - step;
+                let at = if self.backwards { mirrored } else { step };
+                let from = self.input.pixel(0, at);
+                for (row, input) in rows
+                    .chunks_exact_mut(row)
+                    .zip(input.chunks_exact(input_step))
+                {
+                    row[..features].copy_from_slice(&input[from..][..features]);
+                }
+                for product in &self.products {
+                    product.run((rows, row), (gates, width));
+                }
+                self.isa.run(Update {
+                    all: self,
+                    states: (rows, row),
+                    gates: (gates, width),
+                    carries,
+                });
+                let to = match self.outputs {
+                    Outputs::Last if step + 1 < steps => continue,
+                    Outputs::Last => 0,
+                    Outputs::AsMade => step,
+                    Outputs::Reversed => mirrored,
+                };
+                let to = self.output.pixel(0, to);
+                for (row, output) in rows
+                    .chunks_exact(row)
+                    .zip(output.chunks_exact_mut(output_step))
+                {
+                    output[to..][..self.units].copy_from_slice(&row[features..][..self.units]);
+                }
+            }
+        });
+    }
+}
+
+impl Product {
+    /// Of a row's values from `begin` on; gates from `first` on.
+    fn new((begin, first): (usize, usize), matrix: &[f32], bias: &[f32], isa: Isa) -> Self {
+        let depth = matrix.len() / bias.len();
+        let matrix = Matrix {
+            values: matrix,
+            bias,
+            channels: depth,
+            groups: 1,
+            bounds: (f32::NEG_INFINITY, f32::INFINITY),
+        };
+        let all = Part {
+            pixels: vec![0],
+            stored: vec![0],
+            taps: 0..1,
+            run: 0..depth,
+        };
+        Self {
+            packed: Packed::new(&matrix, isa, isa.widest()),
+            walk: Walk {
+                all,
+                parts: Vec::new(),
+                taps: vec![begin as u32],
+                run: depth,
+                pool: Pool::None,
+            },
+            first,
+        }
+    }
+
+    fn run(&self, (rows, row): (&[f32], usize), (gates, width): (&mut [f32], usize)) {
+        let examples = rows.len() / row;
+        let gates = &mut gates[self.first..];
+        if examples < FEW {
+            rows::multiply(
+                &self.packed,
+                Rows {
+                    input: &rows[self.walk.taps[0] as usize..],
+                    input_step: row,
+                    depth: self.walk.run,
+                    output: gates,
+                    output_step: width,
+                },
+            );
+            return;
+        }
+        Multiply {
+            packed: &self.packed,
+            walk: &self.walk,
+            examples,
+            input: rows,
+            input_step: row,
+            output: gates,
+            output_step: width,
+        }
+        .run();
+    }
+}
+
+/// From the gates to the next states; slices with the distance of two examples.
+struct Update<'a> {
+    all: &'a Recurrence,
+    states: (&'a mut [f32], usize),
+    gates: (&'a [f32], usize),
+    carries: &'a mut [f32],
+}
+
+impl WithSimd for Update<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            all,
+            states,
+            gates,
+            carries,
+        } = self;
+        let (units, features) = (all.units, all.input.shape.channels);
+        let carries = carries.chunks_exact_mut(units);
+        let examples = states
+            .0
+            .chunks_exact_mut(states.1)
+            .zip(gates.0.chunks_exact(gates.1));
+        for ((row, gates), carry) in examples.zip(carries) {
+            let state = &mut row[features..][..units];
+            for first in (0..units).step_by(S::F32_LANES) {
+                let range = first..units.min(first + S::F32_LANES);
+                let gates = Gates {
+                    gates,
+                    units,
+                    range: range.clone(),
+                };
+                let state = &mut state[range.clone()];
+                let next = match all.cell {
+                    Cell::Simple => all.activation.of(simd, gates.get(simd, 0)),
+                    Cell::Lstm => all.lstm(simd, &gates, &mut carry[range]),
+                    Cell::Gru => all.gru(simd, &gates, simd::load(simd, state)),
+                };
+                simd::store(simd, state, next);
+            }
+        }
+    }
+}
+
+/// A vector of each gate.
+struct Gates<'a> {
+    gates: &'a [f32],
+    units: usize,
+    range: Range<usize>,
+}
+
+impl Gates<'_> {
+    #[inline(always)]
+    fn get<S: Simd>(&self, simd: S, gate: usize) -> S::f32s {
+        simd::load(simd, &self.gates[gate * self.units..][self.range.clone()])
+    }
+}
+
+/// As `keras.layers.LSTMCell` and `GRUCell` have them, with the gates in the order of theirs.
+impl Recurrence {
+    #[inline(always)]
+    fn lstm<S: Simd>(&self, simd: S, gates: &Gates, carry: &mut [f32]) -> S::f32s {
+        let input = self.recurrent_activation.of(simd, gates.get(simd, 0));
+        let forget = self.recurrent_activation.of(simd, gates.get(simd, 1));
+        let candidate = self.activation.of(simd, gates.get(simd, 2));
+        let output = self.recurrent_activation.of(simd, gates.get(simd, 3));
+        let kept = simd.mul_f32s(forget, simd::load(simd, carry));
+        let next = fma(simd, input, candidate, kept);
+        simd::store(simd, carry, next);
+        simd.mul_f32s(output, self.activation.of(simd, next))
+    }
+
+    #[inline(always)]
+    fn gru<S: Simd>(&self, simd: S, gates: &Gates, state: S::f32s) -> S::f32s {
+        let update = self.recurrent_activation.of(simd, gates.get(simd, 0));
+        let reset = self.recurrent_activation.of(simd, gates.get(simd, 1));
+        let sum = fma(simd, reset, gates.get(simd, 3), gates.get(simd, 2));
+        let candidate = self.activation.of(simd, sum);
+        fma(simd, update, simd.sub_f32s(state, candidate), candidate)
+    }
+}
