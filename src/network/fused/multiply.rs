@@ -279,7 +279,7 @@ impl<'a> Cursor<'a> {
 /// Copies the sums, clamped. Into another array, so that nothing but constants
 /// index the sums: else they would not stay in registers.
 #[inline(always)]
-fn clamp<S: Simd, const FEW: usize, const M: usize, const N: usize>(
+pub(super) fn clamp<S: Simd, const FEW: usize, const M: usize, const N: usize>(
     simd: S,
     (low, high): (S::f32s, S::f32s),
     sums: &[[S::f32s; N]; FEW],

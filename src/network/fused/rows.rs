@@ -8,6 +8,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::multiply::clamp;
 use super::nonzero::{CHUNK, List, with_list};
 use super::pack::{Packed, Panel};
 use super::simd::{self, fma};
@@ -104,44 +105,49 @@ impl<const M: usize> Tile<'_, M> {
             let (turns, rest) = list.as_chunks::<C>();
             for turn in turns {
                 for c in 0..C {
-                    let k = usize::from(turn[c]);
-                    let weights = &weights[k];
-                    for m in 0..M {
-                        let value = simd.splat_f32s(inputs[m][k]);
-                        for n in 0..N {
-                            sums[c][m][n] = fma(simd, value, weights[n], sums[c][m][n]);
-                        }
-                    }
+                    add(simd, turn[c], &inputs, weights, &mut sums[c]);
                 }
             }
             for &k in rest {
-                let k = usize::from(k);
-                let weights = &weights[k];
-                for m in 0..M {
-                    let value = simd.splat_f32s(inputs[m][k]);
-                    for n in 0..N {
-                        sums[0][m][n] = fma(simd, value, weights[n], sums[0][m][n]);
-                    }
+                add(simd, k, &inputs, weights, &mut sums[0]);
+            }
+        }
+        let mut total = sums[0];
+        for c in 1..C {
+            for m in 0..M {
+                for n in 0..N {
+                    total[m][n] = simd.add_f32s(total[m][n], sums[c][m][n]);
                 }
             }
         }
         let (low, high) = packed.bounds;
-        let (low, high) = (simd.splat_f32s(low), simd.splat_f32s(high));
-        let mut tile = [[low; N]; M];
-        for m in 0..M {
-            for n in 0..N {
-                let mut sum = sums[0][m][n];
-                for c in 1..C {
-                    sum = simd.add_f32s(sum, sums[c][m][n]);
-                }
-                tile[m][n] = simd.min_f32s(high, simd.max_f32s(low, sum));
-            }
-        }
+        let bounds = (simd.splat_f32s(low), simd.splat_f32s(high));
+        let mut tile = total;
+        clamp::<S, M, M, N>(simd, bounds, &total, &mut tile);
         for (to, row) in self.output.chunks_mut(self.step).zip(&tile) {
             let to = &mut to[panel.first..][..panel.filters];
             for (to, sum) in to.chunks_mut(S::F32_LANES).zip(row) {
                 simd::store(simd, to, *sum);
             }
+        }
+    }
+}
+
+/// Adds the products of value `k` of each row.
+#[inline(always)]
+fn add<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    k: u8,
+    inputs: &[&[f32]; M],
+    weights: &[[S::f32s; N]],
+    sums: &mut [[S::f32s; N]; M],
+) {
+    let k = usize::from(k);
+    let weights = &weights[k];
+    for m in 0..M {
+        let value = simd.splat_f32s(inputs[m][k]);
+        for n in 0..N {
+            sums[m][n] = fma(simd, value, weights[n], sums[m][n]);
         }
     }
 }
