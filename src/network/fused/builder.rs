@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::operation::{
     Binary, Cell, Conv2d, DepthwiseConv2d, Node, Operation, Outputs, Pool2d, Pooling, Recurrent,
-    Shape, Window,
+    Shape, Statistics, Window,
 };
 use super::simd::Isa;
 use super::{Activation, Program, plan};
@@ -261,6 +261,20 @@ impl Builder {
             channels: units,
         };
         self.push(Operation::Recurrent(Box::new(layer)), &[input], shape)
+    }
+
+    /// Each pixel by its own statistics, `keras.layers.LayerNormalization` without gamma and beta.
+    pub fn normalize(
+        &mut self,
+        input: Value,
+        statistics: Statistics,
+        epsilon: f32,
+    ) -> Result<Value, Refused> {
+        let operation = Operation::Normalize {
+            statistics,
+            epsilon,
+        };
+        self.push(operation, &[input], self.shape(input))
     }
 
     /// Softmax along the channels of every pixel.

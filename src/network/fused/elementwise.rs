@@ -1,11 +1,11 @@
-//! Operations that read each value once: sums and products of two pictures,
-//! scale and offset, PReLU, softmax.
+//! Operations on each value or pixel by itself: sums and products of two
+//! pictures, scale and offset, PReLU, normalization, softmax.
 
 use pulp::{Simd, WithSimd};
 
 use super::math;
-use super::operation::Binary;
-use super::simd::{self, Isa};
+use super::operation::{Binary, Statistics};
+use super::simd::{self, Isa, fma};
 
 /// `to = a + b` or `a * b`; `b` begins anew whenever it ends.
 pub(super) fn binary(isa: Isa, binary: Binary, a: &[f32], b: &[f32], to: &mut [f32]) {
@@ -98,6 +98,70 @@ impl WithSimd for PRelu<'_> {
             let (x, alpha) = (simd::load(simd, from), simd::load(simd, alpha));
             let negative = simd.mul_f32s(alpha, simd.min_f32s(zero, x));
             simd::store(simd, to, simd.add_f32s(simd.max_f32s(zero, x), negative));
+        }
+    }
+}
+
+/// Normalizes each `channels` values, in place. Epsilon is added to the mean of the squares.
+pub(super) fn normalize(
+    isa: Isa,
+    (statistics, epsilon): (Statistics, f32),
+    channels: usize,
+    values: &mut [f32],
+) {
+    isa.run(Normalize {
+        statistics,
+        epsilon,
+        channels,
+        values,
+    });
+}
+
+struct Normalize<'a> {
+    statistics: Statistics,
+    epsilon: f32,
+    channels: usize,
+    values: &'a mut [f32],
+}
+
+impl WithSimd for Normalize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = S::F32_LANES;
+        let zero = simd.splat_f32s(0.0);
+        let share = 1.0 / self.channels as f32;
+        for pixel in self.values.chunks_exact_mut(self.channels) {
+            let mut mean = 0.0;
+            if self.statistics != Statistics::MeanSquare {
+                let mut sum = zero;
+                for values in pixel.chunks(lanes) {
+                    sum = simd.add_f32s(sum, simd::load(simd, values));
+                }
+                mean = simd.reduce_sum_f32s(sum) * share;
+            }
+            // The differences take the place of the values, so that what a last vector lacks counts as zero.
+            for values in pixel.chunks_mut(lanes) {
+                let difference = simd.sub_f32s(simd::load(simd, values), simd.splat_f32s(mean));
+                simd::store(simd, values, difference);
+            }
+            let mut squares = zero;
+            for values in pixel.chunks(lanes) {
+                let difference = simd::load(simd, values);
+                squares = fma(simd, difference, difference, squares);
+            }
+            let square = simd.reduce_sum_f32s(squares) * share;
+            let scale = simd.splat_f32s(1.0 / (square + self.epsilon).sqrt());
+            let back = if self.statistics == Statistics::Variance {
+                simd.splat_f32s(mean)
+            } else {
+                zero
+            };
+            for values in pixel.chunks_mut(lanes) {
+                let value = simd.add_f32s(simd::load(simd, values), back);
+                simd::store(simd, values, simd.mul_f32s(value, scale));
+            }
         }
     }
 }

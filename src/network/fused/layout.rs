@@ -62,6 +62,15 @@ impl Layout {
         })
     }
 
+    /// Every row of the picture.
+    pub fn picture_rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let layout = *self;
+        (0..layout.shape.height).map(move |y| {
+            let begin = layout.pixel(y, 0);
+            begin..begin + layout.shape.width * layout.shape.channels
+        })
+    }
+
     /// Fills the border with zeros.
     pub fn clear_border(&self, picture: &mut [f32]) {
         let mut done = 0;

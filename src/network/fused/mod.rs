@@ -26,6 +26,7 @@ mod multiply;
 mod nonzero;
 mod operation;
 mod pack;
+mod pass;
 mod place;
 mod plan;
 mod pool;
@@ -44,6 +45,6 @@ pub use activation::Activation;
 pub use builder::{Builder, Refused, Value};
 pub use extension::forward;
 pub use operation::{
-    Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling, Recurrent, Shape, Window,
+    Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling, Recurrent, Shape, Statistics, Window,
 };
 pub use program::Program;

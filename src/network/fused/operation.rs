@@ -111,6 +111,17 @@ impl Cell {
     }
 }
 
+/// What the values of a pixel are normalized by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistics {
+    /// `(x - mean) / deviation`.
+    MeanAndVariance,
+    /// `x / deviation`.
+    Variance,
+    /// `x / root of the mean square`.
+    MeanSquare,
+}
+
 /// Which states a recurrent layer gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outputs {
@@ -169,6 +180,11 @@ pub(super) enum Operation {
         activation: Activation,
     },
     Activation(Activation),
+    /// Each pixel by its own statistics; epsilon is added to the mean of the squares.
+    Normalize {
+        statistics: Statistics,
+        epsilon: f32,
+    },
     /// `x` where positive, else `alpha * x`; one alpha for each value of a row, or of all rows.
     PRelu {
         alpha: Vec<f32>,

@@ -9,6 +9,7 @@ use super::layout::Layout;
 use super::multiply::Pool as PoolFour;
 use super::operation::{Conv2d, Node, Operation, Pooling, Window};
 use super::pack::{Matrix, Packed};
+use super::pass::{Function, Pass};
 use super::place::place;
 use super::pool::Pool;
 use super::program::{Kernel, Place, Program, Step};
@@ -172,9 +173,8 @@ impl<'a> Planner<'a> {
         match &node.operation {
             Operation::Input => {
                 if self.output == 0 {
-                    let input = self.layouts[0];
-                    self.push(index, &[0], Kernel::Copy { input, channel: 0 });
-                    self.steps[0].output = Place::Output;
+                    self.pass(index, &[0], COPY, self.layouts[0]);
+                    self.last().output = Place::Output;
                 }
             }
             Operation::Reshape => {
@@ -224,68 +224,31 @@ impl<'a> Planner<'a> {
                 self.last().inputs.push(input);
                 self.last().after = after(conv.activation);
             }
-            Operation::Binary(binary, activation) => {
-                let layouts = [0, 1].map(|input| self.layouts[node.inputs[input]]);
-                let kernel = Kernel::Binary {
-                    binary: *binary,
-                    layouts,
-                };
-                self.push(index, &node.inputs, kernel);
-                self.last().after = *activation;
-            }
-            Operation::Affine {
-                scale,
-                offset,
-                activation,
-            } => {
-                let kernel = Kernel::Affine {
-                    scale: scale.repeat(node.shape.width),
-                    offset: offset.repeat(node.shape.width),
-                    input: self.layouts[node.inputs[0]],
-                };
-                self.push(index, &node.inputs, kernel);
-                self.last().after = *activation;
-            }
-            Operation::Activation(activation) => {
-                let input = self.layouts[node.inputs[0]];
-                self.push(index, &node.inputs, Kernel::Copy { input, channel: 0 });
-                self.last().after = *activation;
-            }
-            Operation::PRelu { alpha } => {
-                let kernel = Kernel::PRelu {
-                    alpha: alpha.clone(),
-                    input: self.layouts[node.inputs[0]],
-                };
-                self.push(index, &node.inputs, kernel);
-            }
             Operation::Recurrent(layer) => {
                 let input = self.layouts[node.inputs[0]];
                 let kernel = Recurrence::new(layer, input, self.layouts[index], self.isa);
                 self.push(index, &node.inputs, Kernel::Recurrence(kernel));
             }
-            Operation::Softmax => {
-                let input = self.layouts[node.inputs[0]];
-                self.push(index, &node.inputs, Kernel::Softmax { input });
-            }
             Operation::Concat => {
                 let mut channel = 0;
                 for &input in &node.inputs {
-                    let layout = self.layouts[input];
-                    let kernel = Kernel::Copy {
-                        input: layout,
-                        channel,
-                    };
-                    self.push(index, &[input], kernel);
-                    channel += layout.shape.channels;
+                    let copy = Function::Copy { channel };
+                    self.pass(index, &[input], copy, self.layouts[index]);
+                    channel += self.layouts[input].shape.channels;
                 }
             }
             Operation::Pad(padding) => {
-                let input = self.layouts[node.inputs[0]];
-                self.push(index, &node.inputs, Kernel::Copy { input, channel: 0 });
-                self.last().layout = Layout {
-                    shape: input.shape,
+                let layout = Layout {
+                    shape: self.nodes[node.inputs[0]].shape,
                     border: *padding,
                 };
+                self.pass(index, &node.inputs, COPY, layout);
+            }
+            operation => {
+                let (function, after) = Function::of(operation, node.shape)
+                    .ok_or_else(|| Refused(format!("{operation:?}")))?;
+                self.pass(index, &node.inputs, function, self.layouts[index]);
+                self.last().after = after;
             }
         }
         Ok(())
@@ -350,17 +313,32 @@ impl<'a> Planner<'a> {
             ..layout
         };
         let place = self.buffer(bordered.len());
+        let copy = Pass {
+            isa: self.isa,
+            function: COPY,
+            inputs: vec![layout],
+            output: bordered,
+        };
         self.steps.push(Step {
-            kernel: Kernel::Copy {
-                input: layout,
-                channel: 0,
-            },
+            kernel: Kernel::Pass(copy),
             inputs: vec![self.places[&index]],
             output: place,
             layout: bordered,
             after: Activation::LINEAR,
         });
         Ok((place, bordered))
+    }
+
+    /// A pass whose result is node `index` and lies as `output` says.
+    fn pass(&mut self, index: usize, inputs: &[usize], function: Function, output: Layout) {
+        let pass = Pass {
+            isa: self.isa,
+            function,
+            inputs: inputs.iter().map(|&input| self.layouts[input]).collect(),
+            output,
+        };
+        self.push(index, inputs, Kernel::Pass(pass));
+        self.last().layout = output;
     }
 
     fn push(&mut self, index: usize, inputs: &[usize], kernel: Kernel) {
@@ -401,6 +379,8 @@ impl<'a> Planner<'a> {
 /// Values of an example that all borders together may take up for as long as what they surround lives. Beyond that
 /// readers have copies with a border, for one step each.
 const MOST_BORDERED: usize = 1 << 26;
+
+const COPY: Function = Function::Copy { channel: 0 };
 
 const NO_BOUNDS: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
 

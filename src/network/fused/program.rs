@@ -5,12 +5,11 @@ use std::ops::Range;
 
 use super::activation::Activation;
 use super::depthwise::Depthwise;
-use super::elementwise;
 use super::layout::Layout;
 use super::multiply::{Multiply, Walk};
 use super::nonzero::is_sparse;
-use super::operation::Binary;
 use super::pack::Packed;
+use super::pass::{Pass, each_piece};
 use super::pool::Pool;
 use super::recurrent::Recurrence;
 use super::rows::{self, FEW, Rows};
@@ -73,29 +72,7 @@ pub(super) enum Kernel {
     Depthwise(Depthwise),
     Pool(Pool),
     Recurrence(Recurrence),
-    Binary {
-        binary: Binary,
-        layouts: [Layout; 2],
-    },
-    Affine {
-        /// As long as a row.
-        scale: Vec<f32>,
-        offset: Vec<f32>,
-        input: Layout,
-    },
-    PRelu {
-        /// For one row, or one after the other for all.
-        alpha: Vec<f32>,
-        input: Layout,
-    },
-    /// A copy into some of the channels.
-    Copy {
-        input: Layout,
-        channel: usize,
-    },
-    Softmax {
-        input: Layout,
-    },
+    Pass(Pass),
 }
 
 /// Values of workspace that a block of examples should not exceed: about half
@@ -224,66 +201,16 @@ impl Program {
             Kernel::Recurrence(kernel) => {
                 kernel.run((sources[0], steps[0]), (output, output_step));
             }
-            Kernel::Binary { binary, layouts } => {
-                let seconds = sources[1].chunks_exact(steps[1]);
-                for ((from, to), second) in pairs.zip(seconds) {
-                    self.binary(*binary, layouts, (from, second), (step, to));
-                }
-            }
-            Kernel::Affine {
-                scale,
-                offset,
-                input,
-            } => {
-                for (from, to) in pairs {
-                    for (from_row, to_row) in row_pairs(input, &step.layout) {
-                        let factors = (&scale[..], &offset[..]);
-                        elementwise::affine(self.isa, factors, &from[from_row], &mut to[to_row]);
-                    }
-                }
-            }
-            Kernel::PRelu { alpha, input } => {
-                let row = input.shape.width * input.shape.channels;
-                for (from, to) in pairs {
-                    let alphas = alpha.chunks_exact(row).cycle();
-                    for ((from_row, to_row), alpha) in row_pairs(input, &step.layout).zip(alphas) {
-                        elementwise::prelu(self.isa, alpha, &from[from_row], &mut to[to_row]);
-                    }
-                }
-            }
-            Kernel::Copy { input, channel } => {
-                pairs.for_each(|(from, to)| copy(input, &step.layout, *channel, from, to));
-            }
-            Kernel::Softmax { input } => {
-                pairs.for_each(|(from, to)| copy(input, &step.layout, 0, from, to));
-                each_piece(&step.layout, (output, output_step), |values| {
-                    elementwise::softmax(self.isa, input.shape.channels, values);
-                });
+            Kernel::Pass(pass) => {
+                // A pass over one value does not look at the second.
+                let [first, second] = [0, 1].map(|source| (sources[source], steps[source]));
+                pass.run([first, second], (output, output_step));
             }
         }
         if step.after != Activation::LINEAR {
             each_piece(&step.layout, (output, output_step), |values| {
                 step.after.apply(self.isa, values);
             });
-        }
-    }
-
-    fn binary(
-        &self,
-        binary: Binary,
-        layouts: &[Layout; 2],
-        (a, b): (&[f32], &[f32]),
-        (step, to): (&Step, &mut [f32]),
-    ) {
-        let one_pixel = layouts[0].shape != layouts[1].shape;
-        for (y, (a_row, to_row)) in row_pairs(&layouts[0], &step.layout).enumerate() {
-            let second = if one_pixel {
-                layouts[1].pixel(0, 0)..layouts[1].pixel(0, 0) + layouts[1].shape.channels
-            } else {
-                let begin = layouts[1].pixel(y, 0);
-                begin..begin + a_row.len()
-            };
-            elementwise::binary(self.isa, binary, &a[a_row], &b[second], &mut to[to_row]);
         }
     }
 }
@@ -294,50 +221,6 @@ impl Place {
         match self {
             Self::Workspace { begin, len } => Some(begin * examples..(begin + len) * examples),
             Self::Input | Self::Output => None,
-        }
-    }
-}
-
-/// Calls `each` with the values of some pictures: all at once if nothing lies between and around them.
-fn each_piece(
-    layout: &Layout,
-    (pictures, step): (&mut [f32], usize),
-    mut each: impl FnMut(&mut [f32]),
-) {
-    if layout.is_dense() && layout.len() == step {
-        return each(pictures);
-    }
-    for picture in pictures.chunks_exact_mut(step) {
-        for row in layout.rows() {
-            each(&mut picture[row]);
-        }
-    }
-}
-
-/// The rows of two pictures with as many rows and columns.
-fn row_pairs(
-    from: &Layout,
-    to: &Layout,
-) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + use<> {
-    let (from, to) = (*from, *to);
-    let row = |layout: &Layout, y: usize| {
-        let begin = layout.pixel(y, 0);
-        begin..begin + layout.shape.width * layout.shape.channels
-    };
-    (0..from.shape.height).map(move |y| (row(&from, y), row(&to, y)))
-}
-
-/// Copies a picture; into the channels from `channel` on if the other has more.
-fn copy(from: &Layout, to: &Layout, channel: usize, input: &[f32], output: &mut [f32]) {
-    let channels = from.shape.channels;
-    for (from_row, to_row) in row_pairs(from, to) {
-        if channels == to.shape.channels {
-            output[to_row].copy_from_slice(&input[from_row]);
-        } else {
-            let pixels = output[to_row].chunks_exact_mut(to.shape.channels);
-            for (from, to) in input[from_row].chunks_exact(channels).zip(pixels) {
-                to[channel..channel + channels].copy_from_slice(from);
-            }
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What every operation means, written as plainly as can be, in f64.
 
 use super::activation::Activation;
-use super::operation::{Binary, Cell, Node, Operation, Outputs, Pooling, Recurrent, Shape, Window};
+use super::operation::{
+    Binary, Cell, Node, Operation, Outputs, Pooling, Recurrent, Shape, Statistics, Window,
+};
 
 /// The value of node `output` for one example.
 pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
@@ -77,6 +79,31 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
             Operation::Activation(activation) => {
                 let values = read(0).values.iter();
                 values.map(|value| activate(*activation, *value)).collect()
+            }
+            Operation::Normalize {
+                statistics,
+                epsilon,
+            } => {
+                let channels = node.shape.channels as f64;
+                let normal = |pixel: &[f64]| {
+                    let mean = match statistics {
+                        Statistics::MeanSquare => 0.0,
+                        _ => pixel.iter().sum::<f64>() / channels,
+                    };
+                    let square = pixel.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / channels;
+                    let deviation = (square + f64::from(*epsilon)).sqrt();
+                    let centre = match statistics {
+                        Statistics::MeanAndVariance => mean,
+                        _ => 0.0,
+                    };
+                    let values = pixel.iter().map(|x| (x - centre) / deviation);
+                    values.collect::<Vec<_>>()
+                };
+                read(0)
+                    .values
+                    .chunks(node.shape.channels)
+                    .flat_map(normal)
+                    .collect()
             }
             Operation::PRelu { alpha } => {
                 let alpha = alpha.iter().cycle();

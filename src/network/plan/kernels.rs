@@ -7,7 +7,7 @@ use super::op::{Op, RecurrentWork, Source, Window, Work};
 use crate::keras::{self, Activation, BidirectionalMerge, MergeOp, Pool, Reduction};
 use crate::network::fused::{
     Activation as Kernel, Builder, Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling,
-    Program, Recurrent, Refused, Shape, Value, Window as KernelWindow,
+    Program, Recurrent, Refused, Shape, Statistics, Value, Window as KernelWindow,
 };
 
 /// Whether there is a kernel for an operation, as far as can be seen without trying.
@@ -22,6 +22,7 @@ pub(super) fn covers(op: &Op) -> bool {
             | Work::Conv(_)
             | Work::Dense(_)
             | Work::Pool { .. }
+            | Work::Normalize { .. }
             | Work::PRelu { .. } => true,
             Work::Affine(affine) => affine.is_uniform() || affine.axis + 1 == op.shape.len(),
             Work::Merge(MergeOp::Add | MergeOp::Multiply) => largest_and_pixels(op).is_some(),
@@ -150,6 +151,17 @@ fn add(builder: &mut Builder, op: &Op, inputs: &[Value]) -> Result<Value, Refuse
                     builder.affine(sum, vec![0.5], vec![0.0], Kernel::LINEAR)?
                 }
             }
+        }
+        Work::Normalize {
+            statistics,
+            epsilon,
+        } => {
+            let by = match statistics {
+                keras::Statistics::MeanAndVariance => Statistics::MeanAndVariance,
+                keras::Statistics::Variance => Statistics::Variance,
+                keras::Statistics::MeanSquare => Statistics::MeanSquare,
+            };
+            builder.normalize(input, by, *epsilon)?
         }
         Work::PRelu { alpha, shape } => builder.prelu(input, spread(alpha, shape, &op.shape))?,
         Work::Pad(amounts) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Random, check, conv, depthwise, padded, shape};
 use crate::network::fused::operation::{DepthwiseConv2d, Pool2d, Pooling, Shape, Window};
 use crate::network::fused::program::{Kernel, Step};
-use crate::network::fused::{Activation, Builder, Value};
+use crate::network::fused::{Activation, Builder, Statistics, Value};
 
 /// A graph in which every operation reads something that any other may have made.
 #[test]
@@ -49,7 +49,7 @@ fn grow(
 ) -> Option<Value> {
     let input = builder.shape(value);
     let other = random.pick(values);
-    let made = match random.below(11) {
+    let made = match random.below(12) {
         0 | 1 => {
             let filters = random.pick(&[4, 8, 17]);
             let window = match random.below(2) {
@@ -85,6 +85,14 @@ fn grow(
             builder.prelu(value, random.values(rows * input.width * input.channels))
         }
         9 => {
+            let by = [
+                Statistics::MeanAndVariance,
+                Statistics::Variance,
+                Statistics::MeanSquare,
+            ];
+            builder.normalize(value, random.pick(&by), 0.1)
+        }
+        10 => {
             let padding = [(1, 0), (random.below(3), 2)];
             builder.zero_pad(value, padding)
         }

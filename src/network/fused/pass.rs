@@ -1,0 +1,170 @@
+//! Kernels that go through a picture once, and make each value of one value, of
+//! two, or of one pixel.
+
+use std::ops::Range;
+
+use super::activation::Activation;
+use super::elementwise;
+use super::layout::Layout;
+use super::operation::{Binary, Operation, Shape, Statistics};
+use super::simd::Isa;
+
+/// A function from one layout, or two, to another.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub isa: Isa,
+    pub function: Function,
+    /// One, or two for [`Function::Binary`].
+    pub inputs: Vec<Layout>,
+    pub output: Layout,
+}
+
+#[derive(Debug)]
+pub(super) enum Function {
+    Affine {
+        /// As long as a row.
+        scale: Vec<f32>,
+        offset: Vec<f32>,
+    },
+    Binary(Binary),
+    /// A copy into some of the channels.
+    Copy {
+        channel: usize,
+    },
+    Normalize {
+        statistics: Statistics,
+        epsilon: f32,
+    },
+    PRelu {
+        /// For one row, or one after the other for all.
+        alpha: Vec<f32>,
+    },
+    Softmax,
+}
+
+impl Function {
+    /// What makes a picture of `shape`, and what is left to do with it then; `None` if the operation is more than a pass.
+    pub fn of(operation: &Operation, shape: Shape) -> Option<(Self, Activation)> {
+        Some(match operation {
+            Operation::Activation(activation) => (Self::Copy { channel: 0 }, *activation),
+            Operation::Affine {
+                scale,
+                offset,
+                activation,
+            } => {
+                let scale = scale.repeat(shape.width);
+                let offset = offset.repeat(shape.width);
+                (Self::Affine { scale, offset }, *activation)
+            }
+            Operation::Binary(binary, activation) => (Self::Binary(*binary), *activation),
+            &Operation::Normalize {
+                statistics,
+                epsilon,
+            } => {
+                let function = Self::Normalize {
+                    statistics,
+                    epsilon,
+                };
+                (function, Activation::LINEAR)
+            }
+            Operation::PRelu { alpha } => {
+                let alpha = alpha.clone();
+                (Self::PRelu { alpha }, Activation::LINEAR)
+            }
+            Operation::Softmax => (Self::Softmax, Activation::LINEAR),
+            _ => return None,
+        })
+    }
+}
+
+impl Pass {
+    /// All examples, which are so many values apart.
+    pub fn run(&self, sources: [(&[f32], usize); 2], (output, output_step): (&mut [f32], usize)) {
+        let [(first, first_step), (second, second_step)] = sources;
+        let inputs = first.chunks_exact(first_step);
+        let seconds = second.chunks_exact(second_step);
+        let outputs = output.chunks_exact_mut(output_step);
+        for ((from, second), to) in inputs.zip(seconds).zip(outputs) {
+            self.picture(from, second, to);
+        }
+        let channels = self.output.shape.channels;
+        match self.function {
+            Function::Normalize {
+                statistics,
+                epsilon,
+            } => each_piece(&self.output, (output, output_step), |values| {
+                elementwise::normalize(self.isa, (statistics, epsilon), channels, values);
+            }),
+            Function::Softmax => each_piece(&self.output, (output, output_step), |values| {
+                elementwise::softmax(self.isa, channels, values);
+            }),
+            _ => {}
+        }
+    }
+
+    /// One example, row by row; what takes whole pixels begins with a copy.
+    fn picture(&self, from: &[f32], second: &[f32], to: &mut [f32]) {
+        let rows = self.inputs[0]
+            .picture_rows()
+            .zip(self.output.picture_rows());
+        let width = self.inputs[0].shape.width * self.inputs[0].shape.channels;
+        for (y, (from_row, to_row)) in rows.enumerate() {
+            let (from, to) = (&from[from_row], &mut to[to_row]);
+            match &self.function {
+                Function::Affine { scale, offset } => {
+                    elementwise::affine(self.isa, (scale, offset), from, to);
+                }
+                Function::Binary(binary) => {
+                    elementwise::binary(self.isa, *binary, from, &second[self.second_row(y)], to);
+                }
+                Function::PRelu { alpha } => {
+                    let begin = y * width % alpha.len();
+                    elementwise::prelu(self.isa, &alpha[begin..][..width], from, to);
+                }
+                Function::Copy { channel } => self.copy(*channel, from, to),
+                Function::Normalize { .. } | Function::Softmax => self.copy(0, from, to),
+            }
+        }
+    }
+
+    /// What row `y` meets: a row of a picture of the same size, or one pixel.
+    fn second_row(&self, y: usize) -> Range<usize> {
+        let second = &self.inputs[1];
+        if second.shape == self.inputs[0].shape {
+            let begin = second.pixel(y, 0);
+            begin..begin + second.shape.width * second.shape.channels
+        } else {
+            let begin = second.pixel(0, 0);
+            begin..begin + second.shape.channels
+        }
+    }
+
+    /// Into the channels from `channel` on if there are more than there were.
+    fn copy(&self, channel: usize, from: &[f32], to: &mut [f32]) {
+        let channels = self.inputs[0].shape.channels;
+        if channels == self.output.shape.channels {
+            to.copy_from_slice(from);
+            return;
+        }
+        let pixels = to.chunks_exact_mut(self.output.shape.channels);
+        for (from, to) in from.chunks_exact(channels).zip(pixels) {
+            to[channel..channel + channels].copy_from_slice(from);
+        }
+    }
+}
+
+/// Calls `each` with the values of some pictures: all at once if nothing lies between and around them.
+pub(super) fn each_piece(
+    layout: &Layout,
+    (pictures, step): (&mut [f32], usize),
+    mut each: impl FnMut(&mut [f32]),
+) {
+    if layout.is_dense() && layout.len() == step {
+        return each(pictures);
+    }
+    for picture in pictures.chunks_exact_mut(step) {
+        for row in layout.rows() {
+            each(&mut picture[row]);
+        }
+    }
+}
