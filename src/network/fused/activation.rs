@@ -1,8 +1,8 @@
 //! Element-wise functions.
 //!
 //! Clamping (linear, relu, relu6) happens in the registers of the kernel that
-//! makes a value; every other function is a pass of its own over a result that
-//! is still in the cache.
+//! makes a value, and so do a recurrent layer's functions; every other one is a
+//! pass of its own over a result that is still in the cache.
 
 use pulp::{Simd, WithSimd};
 

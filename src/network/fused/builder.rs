@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::operation::{
-    Binary, Cell, Conv2d, DepthwiseConv2d, Node, Operation, Outputs, Pool2d, Pooling, Recurrent,
-    Shape, Statistics, Window,
+    Binary, Conv2d, DepthwiseConv2d, Node, Operation, Outputs, Pool2d, Pooling, Recurrent, Shape,
+    Statistics, Window,
 };
 use super::simd::Isa;
 use super::{Activation, Program, plan};
@@ -206,13 +206,15 @@ impl Builder {
         )
     }
 
-    /// `x` where positive, else `alpha * x`, `keras.layers.PReLU`: one alpha for each value of a row of pixels, or of
-    /// the whole picture.
+    /// `x` where positive, else `alpha * x`, `keras.layers.PReLU`. `alpha` begins anew whenever it ends, which is after
+    /// a part of a row or with the picture.
     pub fn prelu(&mut self, input: Value, alpha: Vec<f32>) -> Result<Value, Refused> {
         let shape = self.shape(input);
         let row = shape.width * shape.channels;
-        let rows = if alpha.len() == row { 1 } else { shape.height };
-        expect("alpha", alpha.len(), &[rows, row])?;
+        let in_rows = !alpha.is_empty() && row.is_multiple_of(alpha.len());
+        if !in_rows && alpha.len() != shape.values() {
+            return Err(refused(format!("{} alphas for {shape:?}", alpha.len())));
+        }
         self.push(Operation::PRelu { alpha }, &[input], shape)
     }
 
@@ -223,12 +225,7 @@ impl Builder {
             width,
             channels,
         } = self.shape(input);
-        let gates = match layer.cell {
-            Cell::Simple => 1,
-            Cell::Lstm => 4,
-            Cell::Gru => 3,
-        };
-        let units = layer.units;
+        let (gates, units) = (layer.cell.gates(), layer.units);
         expect("kernel", layer.kernel.len(), &[channels, gates, units])?;
         expect(
             "recurrent kernel",

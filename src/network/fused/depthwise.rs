@@ -73,7 +73,7 @@ impl WithSimd for PanelOp<'_> {
 }
 
 /// Taps in groups of `WIDE` neighbouring columns, of pixels that are `STRIDE` columns apart. A window of another kind has
-/// groups of one tap, and a column for each pixel.
+/// groups of one tap, and a column for each pixel. `COLUMNS` is what four pixels see of a row: `3 * STRIDE + WIDE`.
 impl PanelOp<'_> {
     #[inline(always)]
     fn rows<S: Simd, const WIDE: usize, const STRIDE: usize, const COLUMNS: usize>(self, simd: S) {
@@ -107,10 +107,10 @@ impl PanelOp<'_> {
         let values = &all.packed.values.as_slice()[panel.begin..];
         let (bias, weights) = S::as_simd_f32s(values).0.split_first().expect("bias");
         let (low, high) = all.packed.bounds;
-        let kernel = Kernel::<S, WIDE> {
+        let taps = Taps::<S, WIDE> {
             bias: *bias,
             weights: weights.as_chunks().0,
-            taps: all.taps.as_chunks().0,
+            begins: all.taps.as_chunks().0,
             column: if WIDE > 1 { channels } else { right * channels },
             filters: panel.filters,
             bounds: (simd.splat_f32s(low), simd.splat_f32s(high)),
@@ -125,12 +125,12 @@ impl PanelOp<'_> {
                 let from = &from[x * right * channels..];
                 let to = &mut to[x * channels + panel.first..];
                 if x + 4 <= width {
-                    let sums = kernel.pixels::<4, STRIDE, COLUMNS, FULL>(simd, from);
-                    kernel.store(simd, &sums, to);
+                    let sums = taps.pixels::<4, STRIDE, COLUMNS, FULL>(simd, from);
+                    taps.store(simd, &sums, to);
                     x += 4;
                 } else {
-                    let sums = kernel.pixels::<1, STRIDE, WIDE, FULL>(simd, from);
-                    kernel.store(simd, &sums, to);
+                    let sums = taps.pixels::<1, STRIDE, WIDE, FULL>(simd, from);
+                    taps.store(simd, &sums, to);
                     x += 1;
                 }
             }
@@ -138,11 +138,12 @@ impl PanelOp<'_> {
     }
 }
 
-struct Kernel<'a, S: Simd, const WIDE: usize> {
+/// What a vector of channels multiplies, and where.
+struct Taps<'a, S: Simd, const WIDE: usize> {
     bias: S::f32s,
     weights: &'a [[S::f32s; WIDE]],
     /// Where the columns lie that these multiply.
-    taps: &'a [[usize; WIDE]],
+    begins: &'a [[usize; WIDE]],
     /// From one column to the next.
     column: usize,
     /// How many of a vector count.
@@ -152,7 +153,7 @@ struct Kernel<'a, S: Simd, const WIDE: usize> {
     bounds: (S::f32s, S::f32s),
 }
 
-impl<S: Simd, const WIDE: usize> Kernel<'_, S, WIDE> {
+impl<S: Simd, const WIDE: usize> Taps<'_, S, WIDE> {
     /// The sums of `P` pixels, of which the first one's window begins where `input` does.
     #[inline(always)]
     fn pixels<const P: usize, const STRIDE: usize, const COLUMNS: usize, const FULL: bool>(
@@ -161,11 +162,11 @@ impl<S: Simd, const WIDE: usize> Kernel<'_, S, WIDE> {
         input: &[f32],
     ) -> [S::f32s; P] {
         let mut sums = [self.bias; P];
-        for (taps, weights) in self.taps.iter().zip(self.weights) {
+        for (begins, weights) in self.begins.iter().zip(self.weights) {
             // A column is loaded once for all the windows that it is in.
             let mut columns = [self.bias; COLUMNS];
             for (column, values) in columns.iter_mut().enumerate() {
-                let from = &input[taps[0] + column * self.column..];
+                let from = &input[begins[0] + column * self.column..];
                 *values = if FULL {
                     simd::load_full::<S>(from)
                 } else {

@@ -39,7 +39,7 @@ impl WithSimd for BinaryOp<'_> {
     }
 }
 
-/// `to = from * scale + offset`, both as long as a row.
+/// `to = from * scale + offset`, which begin anew whenever they end.
 pub(super) fn affine(isa: Isa, (scale, offset): (&[f32], &[f32]), from: &[f32], to: &mut [f32]) {
     let rows = from.chunks(scale.len()).zip(to.chunks_mut(scale.len()));
     for (from, to) in rows {
@@ -75,9 +75,12 @@ impl WithSimd for Affine<'_> {
     }
 }
 
-/// `to = max(from, 0) + alpha * min(from, 0)`.
+/// `to = max(from, 0) + alpha * min(from, 0)`; `alpha` begins anew whenever it ends.
 pub(super) fn prelu(isa: Isa, alpha: &[f32], from: &[f32], to: &mut [f32]) {
-    isa.run(PRelu { alpha, from, to });
+    let parts = from.chunks(alpha.len()).zip(to.chunks_mut(alpha.len()));
+    for (from, to) in parts {
+        isa.run(PRelu { alpha, from, to });
+    }
 }
 
 struct PRelu<'a> {
@@ -130,33 +133,22 @@ impl WithSimd for Normalize<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let lanes = S::F32_LANES;
-        let zero = simd.splat_f32s(0.0);
-        let share = 1.0 / self.channels as f32;
+        let count = self.channels as f64;
         for pixel in self.values.chunks_exact_mut(self.channels) {
             let mut mean = 0.0;
             if self.statistics != Statistics::MeanSquare {
-                let mut sum = zero;
-                for values in pixel.chunks(lanes) {
-                    sum = simd.add_f32s(sum, simd::load(simd, values));
+                mean = (total::<S, false>(simd, pixel) / count) as f32;
+                // The differences take the place of the values.
+                for values in pixel.chunks_mut(lanes) {
+                    let difference = simd.sub_f32s(simd::load(simd, values), simd.splat_f32s(mean));
+                    simd::store(simd, values, difference);
                 }
-                mean = simd.reduce_sum_f32s(sum) * share;
             }
-            // The differences take the place of the values, so that what a last vector lacks counts as zero.
-            for values in pixel.chunks_mut(lanes) {
-                let difference = simd.sub_f32s(simd::load(simd, values), simd.splat_f32s(mean));
-                simd::store(simd, values, difference);
-            }
-            let mut squares = zero;
-            for values in pixel.chunks(lanes) {
-                let difference = simd::load(simd, values);
-                squares = fma(simd, difference, difference, squares);
-            }
-            let square = simd.reduce_sum_f32s(squares) * share;
+            let square = (total::<S, true>(simd, pixel) / count) as f32;
             let scale = simd.splat_f32s(1.0 / (square + self.epsilon).sqrt());
-            let back = if self.statistics == Statistics::Variance {
-                simd.splat_f32s(mean)
-            } else {
-                zero
+            let back = match self.statistics {
+                Statistics::Variance => simd.splat_f32s(mean),
+                Statistics::MeanAndVariance | Statistics::MeanSquare => simd.splat_f32s(0.0),
             };
             for values in pixel.chunks_mut(lanes) {
                 let value = simd.add_f32s(simd::load(simd, values), back);
@@ -164,6 +156,26 @@ impl WithSimd for Normalize<'_> {
             }
         }
     }
+}
+
+/// The sum of values, or of their squares: many are summed up in parts, so that what is small is not lost.
+#[inline(always)]
+fn total<S: Simd, const SQUARES: bool>(simd: S, values: &[f32]) -> f64 {
+    let mut total = 0.0;
+    for part in values.chunks(64 * S::F32_LANES) {
+        let mut sum = simd.splat_f32s(0.0);
+        // What a last vector lacks is zero.
+        for values in part.chunks(S::F32_LANES) {
+            let values = simd::load(simd, values);
+            sum = if SQUARES {
+                fma(simd, values, values, sum)
+            } else {
+                simd.add_f32s(sum, values)
+            };
+        }
+        total += f64::from(simd.reduce_sum_f32s(sum));
+    }
+    total
 }
 
 /// Softmax of each `channels` values, in place.

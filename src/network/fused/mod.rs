@@ -8,7 +8,7 @@
 //! operations stays in the cache.
 //!
 //! Everything is channels last: a value is a picture `[height, width, channels]`
-//! for each example, a vector is a picture of one pixel.
+//! for each example, a vector is a picture of one pixel, a sequence one of one row.
 
 // The kernels index arrays of sums by constants, in plain loops that unroll: it
 // is what keeps the sums in registers. Iterators and closures over them do not.

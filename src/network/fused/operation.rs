@@ -102,8 +102,17 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// Sums of `units` values that a step makes; a GRU's candidate is two.
+    /// Kernels of `units` columns side by side.
     pub(super) fn gates(self) -> usize {
+        match self {
+            Self::Simple => 1,
+            Self::Lstm => 4,
+            Self::Gru => 3,
+        }
+    }
+
+    /// Sums of `units` values that a step makes: a GRU's candidate is two.
+    pub(super) fn sums(self) -> usize {
         match self {
             Self::Simple => 1,
             Self::Lstm | Self::Gru => 4,
@@ -145,9 +154,9 @@ pub struct Recurrent {
     /// Of the other gates.
     pub recurrent_activation: Activation,
     /// Keras's order: `[features, gates * units]`.
-    pub kernel: Vec<f32>,
+    pub kernel: Arc<Vec<f32>>,
     /// `[units, gates * units]`.
-    pub recurrent_kernel: Vec<f32>,
+    pub recurrent_kernel: Arc<Vec<f32>>,
     /// `[gates * units]`.
     pub bias: Vec<f32>,
     /// As long, of the state's product.
@@ -185,7 +194,8 @@ pub(super) enum Operation {
         statistics: Statistics,
         epsilon: f32,
     },
-    /// `x` where positive, else `alpha * x`; one alpha for each value of a row, or of all rows.
+    /// `x` where positive, else `alpha * x`; as many alphas as a part of a row has values that a row is made of, or the
+    /// whole picture.
     PRelu {
         alpha: Vec<f32>,
     },

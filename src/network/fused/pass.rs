@@ -22,7 +22,7 @@ pub(super) struct Pass {
 #[derive(Debug)]
 pub(super) enum Function {
     Affine {
-        /// As long as a row.
+        /// For some pixels of a row.
         scale: Vec<f32>,
         offset: Vec<f32>,
     },
@@ -36,7 +36,7 @@ pub(super) enum Function {
         epsilon: f32,
     },
     PRelu {
-        /// For one row, or one after the other for all.
+        /// For a part of a row, or for the whole picture.
         alpha: Vec<f32>,
     },
     Softmax,
@@ -52,8 +52,8 @@ impl Function {
                 offset,
                 activation,
             } => {
-                let scale = scale.repeat(shape.width);
-                let offset = offset.repeat(shape.width);
+                let scale = repeated(scale, shape.width);
+                let offset = repeated(offset, shape.width);
                 (Self::Affine { scale, offset }, *activation)
             }
             Operation::Binary(binary, activation) => (Self::Binary(*binary), *activation),
@@ -68,13 +68,20 @@ impl Function {
                 (function, Activation::LINEAR)
             }
             Operation::PRelu { alpha } => {
-                let alpha = alpha.clone();
+                let row = shape.width * shape.channels;
+                let alpha = repeated(alpha, row / alpha.len());
                 (Self::PRelu { alpha }, Activation::LINEAR)
             }
             Operation::Softmax => (Self::Softmax, Activation::LINEAR),
             _ => return None,
         })
     }
+}
+
+/// Up to `most` times, until it is long enough for a kernel that begins anew whenever it ends: a row of many pixels
+/// would take much memory for a few weights.
+fn repeated(values: &[f32], most: usize) -> Vec<f32> {
+    values.repeat(most.min(1024_usize.div_ceil(values.len())).max(1))
 }
 
 impl Pass {
@@ -118,8 +125,13 @@ impl Pass {
                     elementwise::binary(self.isa, *binary, from, &second[self.second_row(y)], to);
                 }
                 Function::PRelu { alpha } => {
-                    let begin = y * width % alpha.len();
-                    elementwise::prelu(self.isa, &alpha[begin..][..width], from, to);
+                    let whole = alpha.len() > width;
+                    let alpha = if whole {
+                        &alpha[y * width..][..width]
+                    } else {
+                        alpha
+                    };
+                    elementwise::prelu(self.isa, alpha, from, to);
                 }
                 Function::Copy { channel } => self.copy(*channel, from, to),
                 Function::Normalize { .. } | Function::Softmax => self.copy(0, from, to),

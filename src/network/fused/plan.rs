@@ -30,12 +30,14 @@ pub(super) fn plan(nodes: Vec<Node>, output: usize, isa: Isa) -> Result<Program,
         mut steps, buffers, ..
     } = planner;
     let workspace = place(&mut steps, &buffers);
+    let scratch = steps.iter().map(|step| step.kernel.scratch()).max();
     Ok(Program {
         isa,
         steps,
         input: nodes[0].shape.values(),
         output: nodes[output].shape.values(),
         workspace,
+        scratch: scratch.unwrap_or(0),
     })
 }
 

@@ -26,6 +26,8 @@ pub struct Program {
     pub(super) output: usize,
     /// Values of workspace an example needs.
     pub(super) workspace: usize,
+    /// What the kernels need beside it, at most.
+    pub(super) scratch: usize,
 }
 
 /// One kernel, where it reads and where it writes.
@@ -108,7 +110,7 @@ impl Program {
         if batch == 0 {
             return;
         }
-        let most = (BLOCK_VALUES / self.workspace.max(1)).clamp(1, MAX_BLOCK);
+        let most = (BLOCK_VALUES / (self.workspace + self.scratch).max(1)).clamp(1, MAX_BLOCK);
         // Blocks of one size, as far as that goes.
         let block = batch.div_ceil(batch.div_ceil(most));
         WORKSPACE.with_borrow_mut(|workspace| {
@@ -211,6 +213,16 @@ impl Program {
             each_piece(&step.layout, (output, output_step), |values| {
                 step.after.apply(self.isa, values);
             });
+        }
+    }
+}
+
+impl Kernel {
+    /// Values that an example needs beside input and output.
+    pub fn scratch(&self) -> usize {
+        match self {
+            Self::Recurrence(kernel) => kernel.scratch(),
+            _ => 0,
         }
     }
 }

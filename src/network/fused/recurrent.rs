@@ -49,13 +49,16 @@ impl Recurrence {
     pub fn new(layer: &Recurrent, input: Layout, output: Layout, isa: Isa) -> Self {
         let (units, features) = (layer.units, input.shape.channels);
         let width = layer.bias.len();
-        let columns = |values: &[f32], range: Range<usize>| -> Vec<f32> {
-            let rows = values.chunks_exact(width);
-            rows.flat_map(|row| row[range.clone()].to_vec()).collect()
+        let columns = |kernels: &[&[f32]], range: &Range<usize>| {
+            let rows: usize = kernels.iter().map(|kernel| kernel.len() / width).sum();
+            let mut matrix = Vec::with_capacity(rows * range.len());
+            for row in kernels.iter().flat_map(|kernel| kernel.chunks_exact(width)) {
+                matrix.extend_from_slice(&row[range.clone()]);
+            }
+            matrix
         };
         let both = |range: Range<usize>| {
-            let mut matrix = columns(&layer.kernel, range.clone());
-            matrix.extend(columns(&layer.recurrent_kernel, range.clone()));
+            let matrix = columns(&[&layer.kernel, &layer.recurrent_kernel], &range);
             let biases = layer.bias.iter().zip(&layer.recurrent_bias);
             let bias: Vec<f32> = biases.map(|(a, b)| a + b).collect();
             Product::new((0, 0), &matrix, &bias[range], isa)
@@ -65,8 +68,8 @@ impl Recurrence {
             Cell::Gru => {
                 // What the reset gate multiplies has to stay apart from what it does not.
                 let last = 2 * units..width;
-                let input = columns(&layer.kernel, last.clone());
-                let state = columns(&layer.recurrent_kernel, last.clone());
+                let input = columns(&[&layer.kernel], &last);
+                let state = columns(&[&layer.recurrent_kernel], &last);
                 let (bias, state_bias) = (&layer.bias[last.clone()], &layer.recurrent_bias[last]);
                 vec![
                     both(0..2 * units),
@@ -89,6 +92,18 @@ impl Recurrence {
         }
     }
 
+    /// Of an example's row, and of its gates.
+    fn widths(&self) -> [usize; 2] {
+        let row = self.input.shape.channels + self.units;
+        let gates = self.cell.sums() * self.units;
+        [row, gates].map(|len| len.next_multiple_of(LINE_VALUES))
+    }
+
+    /// Values that an example needs while it is computed.
+    pub fn scratch(&self) -> usize {
+        self.widths().iter().sum::<usize>() + self.units
+    }
+
     /// All examples, which are `input_step` and `output_step` values apart.
     pub fn run(
         &self,
@@ -97,10 +112,9 @@ impl Recurrence {
     ) {
         let examples = input.len() / input_step;
         let (features, steps) = (self.input.shape.channels, self.input.shape.width);
-        let row = (features + self.units).next_multiple_of(LINE_VALUES);
-        let width = (self.cell.gates() * self.units).next_multiple_of(LINE_VALUES);
+        let [row, width] = self.widths();
         SCRATCH.with_borrow_mut(|scratch| {
-            scratch.ensure(examples * (row + width + self.units));
+            scratch.ensure(examples * self.scratch());
             let (rows, rest) = scratch.as_mut_slice().split_at_mut(examples * row);
             let (gates, rest) = rest.split_at_mut(examples * width);
             let carries = &mut rest[..examples * self.units];
@@ -282,6 +296,8 @@ impl Recurrence {
         let reset = self.recurrent_activation.of(simd, gates.get(simd, 1));
         let sum = fma(simd, reset, gates.get(simd, 3), gates.get(simd, 2));
         let candidate = self.activation.of(simd, sum);
-        fma(simd, update, simd.sub_f32s(state, candidate), candidate)
+        // Not `candidate + update * (state - candidate)`, where a large candidate would swallow a kept state.
+        let new = simd.sub_f32s(simd.splat_f32s(1.0), update);
+        fma(simd, new, candidate, simd.mul_f32s(update, state))
     }
 }

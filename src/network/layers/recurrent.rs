@@ -1,5 +1,7 @@
 //! `LSTM`, `GRU` and `SimpleRNN`, one way or both.
 
+use std::sync::Arc;
+
 use burn::prelude::*;
 
 use super::activation::activate;
@@ -34,6 +36,7 @@ impl Recurrent {
         let width = options.units * options.cell.gates();
         let second = first.split_off(width.min(first.len()));
         let features = kernel.len() / width;
+        let [kernel, recurrent_kernel] = [kernel, recurrent_kernel].map(Arc::unwrap_or_clone);
         let row = |values| bias(values, device).map(|bias| bias.reshape([1, width]));
         Self {
             options,

@@ -22,14 +22,18 @@ pub(super) fn covers(op: &Op) -> bool {
             | Work::Conv(_)
             | Work::Dense(_)
             | Work::Pool { .. }
-            | Work::Normalize { .. }
-            | Work::PRelu { .. } => true,
+            | Work::Normalize { .. } => true,
             Work::Affine(affine) => affine.is_uniform() || affine.axis + 1 == op.shape.len(),
             Work::Merge(MergeOp::Add | MergeOp::Multiply) => largest_and_pixels(op).is_some(),
             Work::Concatenate { axis } => axis + 1 == op.shape.len(),
             Work::Reduce { kind, axes } => {
                 let all_but_last = axes.iter().copied().eq(0..op.input().len() - 1);
                 matches!(kind, Reduction::Mean | Reduction::Max) && all_but_last
+            }
+            // All examples' rows, or parts of them, alike.
+            Work::PRelu { shape, .. } => {
+                let own = shape.iter().skip_while(|&&size| size == 1).count();
+                shape.ends_with(&op.shape[op.shape.len() - own..])
             }
             Work::Pad(amounts) => amounts.len() == 3 && amounts[2] == [0, 0],
             Work::Recurrent(work) => op.input().len() == 2 && cell(work).is_some(),
@@ -163,7 +167,7 @@ fn add(builder: &mut Builder, op: &Op, inputs: &[Value]) -> Result<Value, Refuse
             };
             builder.normalize(input, by, *epsilon)?
         }
-        Work::PRelu { alpha, shape } => builder.prelu(input, spread(alpha, shape, &op.shape))?,
+        Work::PRelu { alpha, .. } => builder.prelu(input, alpha.clone())?,
         Work::Pad(amounts) => {
             let pair = |axis: usize| (amounts[axis][0], amounts[axis][1]);
             builder.zero_pad(input, [pair(0), pair(1)])?
@@ -243,8 +247,8 @@ fn recurrent(
         units: options.units,
         activation,
         recurrent_activation,
-        kernel: work.kernel.clone(),
-        recurrent_kernel: work.recurrent_kernel.clone(),
+        kernel: Arc::clone(&work.kernel),
+        recurrent_kernel: Arc::clone(&work.recurrent_kernel),
         bias: biases,
         recurrent_bias,
         backwards: options.go_backwards,
@@ -292,22 +296,6 @@ fn largest_and_pixels(op: &Op) -> Option<(usize, Vec<usize>)> {
     let others: Vec<usize> = others.collect();
     let fits = |&index: &usize| large(&op.inputs[index]) || pixel(&op.inputs[index]);
     (!others.is_empty() && others.iter().all(fits)).then_some((largest, others))
-}
-
-/// Repeats the axes of `values` that have size 1 in `from`; not the first one, which rows have in common.
-fn spread(values: &[f32], from: &[usize], to: &[usize]) -> Vec<f32> {
-    let mut spread = values.to_vec();
-    let mut block = 1;
-    for (axis, (&size, &wanted)) in from.iter().zip(to).enumerate().rev() {
-        if size != wanted && (axis > 0 || to.len() != 3) {
-            let blocks = spread.chunks(block);
-            spread = blocks.flat_map(|block| block.repeat(wanted)).collect();
-            block *= wanted;
-        } else {
-            block *= size;
-        }
-    }
-    spread
 }
 
 fn bias(bias: &Arc<Vec<f32>>, outputs: usize) -> Arc<Vec<f32>> {

@@ -164,9 +164,9 @@ pub(in crate::network) struct Attention {
 pub(in crate::network) struct RecurrentWork {
     pub options: Recurrent,
     /// `[features, gates * units]`.
-    pub kernel: Vec<f32>,
+    pub kernel: Arc<Vec<f32>>,
     /// `[units, gates * units]`.
-    pub recurrent_kernel: Vec<f32>,
+    pub recurrent_kernel: Arc<Vec<f32>>,
     /// `[gates * units]`, twice that for a GRU with `reset_after`, or empty.
     pub bias: Vec<f32>,
 }

@@ -81,8 +81,9 @@ fn grow(
         }
         7 => builder.concat(&[value, other, value]),
         8 => {
-            let rows = random.pick(&[1, input.height]);
-            builder.prelu(value, random.values(rows * input.width * input.channels))
+            let row = input.width * input.channels;
+            let len = random.pick(&[1, input.channels, row, input.height * row]);
+            builder.prelu(value, random.values(len))
         }
         9 => {
             let by = [

@@ -6,7 +6,7 @@ use super::{ALL, HALVING, Random, check, conv, depthwise, padded, shape};
 use crate::network::fused::operation::{Pool2d, Pooling, Shape, Window};
 use crate::network::fused::program::{Kernel, Step};
 use crate::network::fused::simd::Isa;
-use crate::network::fused::{Activation, Builder, Cell, Outputs, Recurrent, reference};
+use crate::network::fused::{Activation, Builder, Cell, Outputs, Recurrent, Statistics, reference};
 
 #[test]
 fn a_convolution_is_what_the_reference_says() {
@@ -118,8 +118,8 @@ fn a_recurrent_layer_is_what_the_reference_says() {
         let layer = Recurrent {
             cell,
             units,
-            kernel: weights(features),
-            recurrent_kernel: weights(units),
+            kernel: Arc::new(weights(features)),
+            recurrent_kernel: Arc::new(weights(units)),
             bias: weights(1),
             recurrent_bias: weights(1),
             activation: random.pick(&[Activation::Tanh, Activation::RELU, Activation::Softsign]),
@@ -140,6 +140,42 @@ fn a_recurrent_layer_is_what_the_reference_says() {
         };
         check(&builder, output, &mut random);
     }
+}
+
+#[test]
+fn a_kept_state_is_not_lost_beside_a_large_candidate() {
+    let layer = Recurrent {
+        cell: Cell::Gru,
+        units: 1,
+        activation: Activation::RELU,
+        recurrent_activation: Activation::HardSigmoid,
+        // The first value of a step says whether to keep, the second one is the candidate.
+        kernel: Arc::new(vec![3.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
+        recurrent_kernel: Arc::new(vec![0.0; 3]),
+        bias: vec![0.0; 3],
+        recurrent_bias: vec![0.0; 3],
+        backwards: false,
+        outputs: Outputs::Last,
+    };
+    let (mut builder, value) = Builder::new(shape(1, 2, 2)).unwrap();
+    let output = builder.recurrent(value, layer).unwrap();
+    for isa in Isa::all() {
+        let program = builder.clone().build_for(output, isa).unwrap();
+        let mut kept = [0.0];
+        program.run(&[-1.0, 0.3, 1.0, 1e7], 1, &mut kept);
+        assert_eq!(kept, [0.3], "{isa:?}");
+    }
+}
+
+#[test]
+fn what_many_values_are_normalized_by_is_not_lost_in_their_sum() {
+    let mut random = Random(13);
+    let (mut builder, value) = Builder::new(shape(1, 1, 1 << 19)).unwrap();
+    let (scale, offset) = (vec![1.0], vec![10.0]);
+    let value = builder.affine(value, scale, offset, Activation::LINEAR);
+    let by = Statistics::MeanAndVariance;
+    let output = builder.normalize(value.unwrap(), by, 1e-3).unwrap();
+    check(&builder, output, &mut random);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Layers over sequences as operations, in Keras's own order of axes.
 
+use std::sync::Arc;
+
 use super::Lowering;
 use super::weights::Weights;
 use super::wire::Wire;
@@ -84,8 +86,8 @@ fn recurrent(weights: &mut Weights, prefix: &str, options: Recurrent) -> Recurre
     let mut take = |name: &str| weights.take(&format!("{prefix}{name}"));
     RecurrentWork {
         options,
-        kernel: take("kernel"),
-        recurrent_kernel: take("recurrent_kernel"),
+        kernel: Arc::new(take("kernel")),
+        recurrent_kernel: Arc::new(take("recurrent_kernel")),
         bias: take("bias"),
     }
 }
