@@ -78,6 +78,18 @@ def odd():
     )
 
 
+def keyword():
+    """The shape of DS-CNN, which finds words in 49 spectra of 10 values each."""
+    steps = [conv(64, (10, 4), strides=2, padding="same")]
+    for _ in range(4):
+        steps += [layers.DepthwiseConv2D(3, padding="same", activation="relu"), conv(64, 1)]
+    return sequential((49, 10, 1), *steps, layers.GlobalAveragePooling2D(), layers.Dense(12, activation="softmax"))
+
+
+def lstm():
+    return sequential((28, 28), layers.LSTM(64), layers.Dense(10, activation="softmax"))
+
+
 def built_in(name):
     return lambda: keras.models.load_model(ROOT / "weights" / f"{name}.keras")
 
@@ -91,6 +103,8 @@ NETWORKS = {
     "mobile": mobile,
     "residual": residual,
     "odd": odd,
+    "keyword": keyword,
+    "lstm": lstm,
 }
 
 

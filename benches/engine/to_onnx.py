@@ -66,6 +66,22 @@ def only_reader(model, layer):
     return readers[0] if len(readers) == 1 else None
 
 
+def lstm(w, layer, x):
+    """The last state. Keras has its gates in the order input, forget, cell, output; ONNX has the output second."""
+
+    def gates(values):
+        i, f, c, o = np.split(np.asarray(values), 4, axis=-1)
+        return np.concatenate([i, o, f, c], axis=-1).T[None]
+
+    bias = gates(layer.cell.bias)
+    inputs = [w.node("Transpose", [x], perm=[1, 0, 2]), w.weight(gates(layer.cell.kernel)),
+              w.weight(gates(layer.cell.recurrent_kernel)), w.weight(np.concatenate([bias, 0 * bias], axis=-1))]
+    w.count += 1
+    last = f"t{w.count}"
+    w.nodes.append(helper.make_node("LSTM", inputs, ["", last], hidden_size=layer.units))
+    return w.node("Flatten", [last], axis=2)
+
+
 def to_onnx(model):
     w = Writer()
     names = {}  # of what each layer gives
@@ -118,6 +134,8 @@ def to_onnx(model):
                        pads=pads(layer, size, layer.pool_size))
         elif isinstance(layer, layers.GlobalAveragePooling2D):
             x = w.node("Flatten", [w.node("GlobalAveragePool", [x])])
+        elif isinstance(layer, layers.LSTM):
+            x = lstm(w, layer, x)
         elif isinstance(layer, layers.Add):
             x = w.node("Add", inputs)
         else:

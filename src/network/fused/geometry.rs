@@ -206,7 +206,9 @@ pub(super) fn quads(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk)
     // In stored pixels.
     let group = if pooled { 2 } else { 4 };
     let one_run = walk.run == conv.window.size[1] * channels;
-    if channels > 3 || !STEPS.contains(&step) || !one_run || width < group {
+    // A row's last group repeats pixels of the one before: too many of them take more than this kernel saves.
+    let narrow = width < group || width.next_multiple_of(group) * 4 > width * 5;
+    if channels > 3 || !STEPS.contains(&step) || !one_run || narrow {
         return None;
     }
     let mut quads = Vec::new();
