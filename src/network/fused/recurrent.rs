@@ -93,7 +93,7 @@ impl Recurrence {
     }
 
     /// Of an example's row, and of its gates.
-    fn widths(&self) -> [usize; 2] {
+    fn lengths(&self) -> [usize; 2] {
         let row = self.input.shape.channels + self.units;
         let gates = self.cell.sums() * self.units;
         [row, gates].map(|len| len.next_multiple_of(LINE_VALUES))
@@ -101,7 +101,7 @@ impl Recurrence {
 
     /// Values that an example needs while it is computed.
     pub fn scratch(&self) -> usize {
-        self.widths().iter().sum::<usize>() + self.units
+        self.lengths().iter().sum::<usize>() + self.units
     }
 
     /// All examples, which are `input_step` and `output_step` values apart.
@@ -112,11 +112,11 @@ impl Recurrence {
     ) {
         let examples = input.len() / input_step;
         let (features, steps) = (self.input.shape.channels, self.input.shape.width);
-        let [row, width] = self.widths();
+        let [row_len, gates_len] = self.lengths();
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.ensure(examples * self.scratch());
-            let (rows, rest) = scratch.as_mut_slice().split_at_mut(examples * row);
-            let (gates, rest) = rest.split_at_mut(examples * width);
+            let (rows, rest) = scratch.as_mut_slice().split_at_mut(examples * row_len);
+            let (gates, rest) = rest.split_at_mut(examples * gates_len);
             let carries = &mut rest[..examples * self.units];
             rows.fill(0.0);
             carries.fill(0.0);
@@ -125,18 +125,18 @@ impl Recurrence {
                 let at = if self.backwards { mirrored } else { step };
                 let from = self.input.pixel(0, at);
                 for (row, input) in rows
-                    .chunks_exact_mut(row)
+                    .chunks_exact_mut(row_len)
                     .zip(input.chunks_exact(input_step))
                 {
                     row[..features].copy_from_slice(&input[from..][..features]);
                 }
                 for product in &self.products {
-                    product.run((rows, row), (gates, width));
+                    product.run((rows, row_len), (gates, gates_len));
                 }
                 self.isa.run(Update {
                     all: self,
-                    states: (rows, row),
-                    gates: (gates, width),
+                    rows: (rows, row_len),
+                    gates: (gates, gates_len),
                     carries,
                 });
                 let to = match self.outputs {
@@ -147,7 +147,7 @@ impl Recurrence {
                 };
                 let to = self.output.pixel(0, to);
                 for (row, output) in rows
-                    .chunks_exact(row)
+                    .chunks_exact(row_len)
                     .zip(output.chunks_exact_mut(output_step))
                 {
                     output[to..][..self.units].copy_from_slice(&row[features..][..self.units]);
@@ -187,18 +187,18 @@ impl Product {
         }
     }
 
-    fn run(&self, (rows, row): (&[f32], usize), (gates, width): (&mut [f32], usize)) {
-        let examples = rows.len() / row;
+    fn run(&self, (rows, row_len): (&[f32], usize), (gates, gates_len): (&mut [f32], usize)) {
+        let examples = rows.len() / row_len;
         let gates = &mut gates[self.first..];
         if examples < FEW {
             rows::multiply(
                 &self.packed,
                 Rows {
                     input: &rows[self.walk.taps[0] as usize..],
-                    input_step: row,
+                    input_step: row_len,
                     depth: self.walk.run,
                     output: gates,
-                    output_step: width,
+                    output_step: gates_len,
                 },
             );
             return;
@@ -208,18 +208,18 @@ impl Product {
             walk: &self.walk,
             examples,
             input: rows,
-            input_step: row,
+            input_step: row_len,
             output: gates,
-            output_step: width,
+            output_step: gates_len,
         }
         .run();
     }
 }
 
-/// From the gates to the next states; slices with the distance of two examples.
+/// From the gates to the next states, which are in the rows; with the distances of two examples.
 struct Update<'a> {
     all: &'a Recurrence,
-    states: (&'a mut [f32], usize),
+    rows: (&'a mut [f32], usize),
     gates: (&'a [f32], usize),
     carries: &'a mut [f32],
 }
@@ -231,16 +231,15 @@ impl WithSimd for Update<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self {
             all,
-            states,
-            gates,
+            rows: (rows, row_len),
+            gates: (gates, gates_len),
             carries,
         } = self;
         let (units, features) = (all.units, all.input.shape.channels);
         let carries = carries.chunks_exact_mut(units);
-        let examples = states
-            .0
-            .chunks_exact_mut(states.1)
-            .zip(gates.0.chunks_exact(gates.1));
+        let examples = rows
+            .chunks_exact_mut(row_len)
+            .zip(gates.chunks_exact(gates_len));
         for ((row, gates), carry) in examples.zip(carries) {
             let state = &mut row[features..][..units];
             for first in (0..units).step_by(S::F32_LANES) {
