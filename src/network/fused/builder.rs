@@ -7,7 +7,7 @@ use super::operation::{
     Statistics, Window,
 };
 use super::simd::Isa;
-use super::{Activation, Program, plan};
+use super::{Activation, Program, attends, plan};
 
 /// The result of an operation, named to be read by later ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,6 +216,36 @@ impl Builder {
             return Err(refused(format!("{} alphas for {shape:?}", alpha.len())));
         }
         self.push(Operation::PRelu { alpha }, &[input], shape)
+    }
+
+    /// `softmax(scale * query · keyᵀ) · value` for each head, over the pixels of one row; queries see no later keys if
+    /// it is causal.
+    pub fn attention(
+        &mut self,
+        [query, key, value]: [Value; 3],
+        heads: usize,
+        (scale, causal): (f32, bool),
+    ) -> Result<Value, Refused> {
+        let shapes = [query, key, value].map(|input| self.shape(input));
+        let [queries, keys, values] = shapes;
+        let split =
+            |shape: &Shape| shape.height == 1 && heads > 0 && shape.channels.is_multiple_of(heads);
+        let fit = queries.channels == keys.channels
+            && keys.width == values.width
+            && attends(keys, values, heads);
+        if !fit || !shapes.iter().all(split) {
+            return Err(refused(format!("attention of {heads} heads to {shapes:?}")));
+        }
+        let shape = Shape {
+            channels: values.channels,
+            ..queries
+        };
+        let operation = Operation::Attention {
+            heads,
+            scale,
+            causal,
+        };
+        self.push(operation, &[query, key, value], shape)
     }
 
     /// A recurrent layer over the pixels of one row.

@@ -15,6 +15,7 @@
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy)]
 
 mod activation;
+mod attention;
 mod builder;
 mod depthwise;
 mod elementwise;
@@ -42,6 +43,7 @@ mod thin;
 mod winograd;
 
 pub use activation::Activation;
+pub use attention::attends;
 pub use builder::{Builder, Refused, Value};
 pub use extension::forward;
 pub use operation::{

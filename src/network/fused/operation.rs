@@ -199,6 +199,12 @@ pub(super) enum Operation {
     PRelu {
         alpha: Vec<f32>,
     },
+    /// Of queries, keys and values.
+    Attention {
+        heads: usize,
+        scale: f32,
+        causal: bool,
+    },
     Recurrent(Box<Recurrent>),
     Softmax,
     Concat,

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::attention::Attention;
 use super::depthwise::Depthwise;
 use super::geometry::{parts, quads, taps, tiles, walk, widest};
 use super::layout::Layout;
@@ -225,6 +226,21 @@ impl<'a> Planner<'a> {
                 self.push(index, &[], Kernel::Depthwise(kernel));
                 self.last().inputs.push(input);
                 self.last().after = after(conv.activation);
+            }
+            &Operation::Attention {
+                heads,
+                scale,
+                causal,
+            } => {
+                let kernel = Attention {
+                    isa: self.isa,
+                    heads,
+                    scale,
+                    causal,
+                    inputs: [0, 1, 2].map(|input| self.layouts[node.inputs[input]]),
+                    output: self.layouts[index],
+                };
+                self.push(index, &node.inputs, Kernel::Attention(kernel));
             }
             Operation::Recurrent(layer) => {
                 let input = self.layouts[node.inputs[0]];

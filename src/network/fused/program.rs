@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::activation::Activation;
+use super::attention::Attention;
 use super::depthwise::Depthwise;
 use super::layout::Layout;
 use super::multiply::{Multiply, Walk};
@@ -74,6 +75,7 @@ pub(super) enum Kernel {
     Depthwise(Depthwise),
     Pool(Pool),
     Recurrence(Recurrence),
+    Attention(Attention),
     Pass(Pass),
 }
 
@@ -127,7 +129,7 @@ impl Program {
 
     fn step(&self, step: &Step, input: &[f32], output: &mut [f32], workspace: &mut [f32]) {
         let examples = input.len() / self.input;
-        let mut sources = [input; 2];
+        let mut sources = [input; 3];
         let to = match step.output {
             Place::Output => {
                 for (source, place) in sources.iter_mut().zip(&step.inputs) {
@@ -156,7 +158,7 @@ impl Program {
         self.compute(step, sources, to, examples);
     }
 
-    fn compute(&self, step: &Step, sources: [&[f32]; 2], output: &mut [f32], examples: usize) {
+    fn compute(&self, step: &Step, sources: [&[f32]; 3], output: &mut [f32], examples: usize) {
         let steps = sources.map(|source| source.len() / examples);
         let output_step = output.len() / examples;
         if !step.layout.is_dense() {
@@ -203,10 +205,14 @@ impl Program {
             Kernel::Recurrence(kernel) => {
                 kernel.run((sources[0], steps[0]), (output, output_step));
             }
+            // What reads fewer values does not look at the others.
+            Kernel::Attention(kernel) => {
+                let sources = [0, 1, 2].map(|source| (sources[source], steps[source]));
+                kernel.run(sources, (output, output_step));
+            }
             Kernel::Pass(pass) => {
-                // A pass over one value does not look at the second.
-                let [first, second] = [0, 1].map(|source| (sources[source], steps[source]));
-                pass.run([first, second], (output, output_step));
+                let sources = [0, 1].map(|source| (sources[source], steps[source]));
+                pass.run(sources, (output, output_step));
             }
         }
         if step.after != Activation::LINEAR {

@@ -113,6 +113,34 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
                     .collect()
             }
             Operation::Recurrent(layer) => recurrent(layer, read(0)),
+            Operation::Attention {
+                heads,
+                scale,
+                causal,
+            } => {
+                let [query, key, value] = [0, 1, 2].map(read);
+                let depth = query.shape.channels / heads;
+                let width = value.shape.channels / heads;
+                each(node.shape, |_, t, c| {
+                    let head = c / width;
+                    let at = |picture: &Picture, step: usize, c: usize| {
+                        picture.at((0, step as isize), c).unwrap()
+                    };
+                    let score = |s: usize| {
+                        let channels = head * depth..(head + 1) * depth;
+                        let products = channels.map(|c| at(&query, t, c) * at(&key, s, c));
+                        (products.sum::<f64>() * f64::from(*scale)).exp()
+                    };
+                    let seen = if *causal { t + 1 } else { key.shape.width };
+                    let steps = 0..seen.min(key.shape.width);
+                    let scores: Vec<f64> = steps.map(score).collect();
+                    let sum: f64 = scores.iter().sum();
+                    let shares = scores.iter().enumerate();
+                    shares
+                        .map(|(s, score)| score / sum * at(&value, s, c))
+                        .sum()
+                })
+            }
             Operation::Softmax => {
                 let pixels = read(0).values.chunks(node.shape.channels);
                 let softmax = |pixel: &[f64]| {

@@ -7,7 +7,7 @@ use super::op::{Op, RecurrentWork, Source, Window, Work};
 use crate::keras::{self, Activation, BidirectionalMerge, MergeOp, Pool, Reduction};
 use crate::network::fused::{
     Activation as Kernel, Builder, Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling,
-    Program, Recurrent, Refused, Shape, Statistics, Value, Window as KernelWindow,
+    Program, Recurrent, Refused, Shape, Statistics, Value, Window as KernelWindow, attends,
 };
 
 /// Whether there is a kernel for an operation, as far as can be seen without trying.
@@ -36,6 +36,12 @@ pub(super) fn covers(op: &Op) -> bool {
                 shape.ends_with(&op.shape[op.shape.len() - own..])
             }
             Work::Pad(amounts) => amounts.len() == 3 && amounts[2] == [0, 0],
+            Work::Attention(work) => {
+                let is_sequence = |source: &Source| source.shape.len() == 2;
+                op.inputs.iter().all(is_sequence)
+                    && matches!(&op.inputs[..], [_, keys, values]
+                        if attends(view(&keys.shape), view(&values.shape), work.heads))
+            }
             Work::Recurrent(work) => op.input().len() == 2 && cell(work).is_some(),
             Work::Bidirectional {
                 forward, backward, ..
@@ -135,6 +141,10 @@ fn add(builder: &mut Builder, op: &Op, inputs: &[Value]) -> Result<Value, Refuse
                 _ => Pooling::Average,
             };
             builder.global_pool(input, pooling)?
+        }
+        Work::Attention(work) => {
+            let inputs = inputs.try_into().map_err(|_| refused())?;
+            builder.attention(inputs, work.heads, (work.scale, work.causal))?
         }
         Work::Recurrent(work) => recurrent(builder, work, input, Outputs::AsMade)?,
         Work::Bidirectional {

@@ -6,7 +6,9 @@ use super::{ALL, HALVING, Random, check, conv, depthwise, padded, shape};
 use crate::network::fused::operation::{Pool2d, Pooling, Shape, Window};
 use crate::network::fused::program::{Kernel, Step};
 use crate::network::fused::simd::Isa;
-use crate::network::fused::{Activation, Builder, Cell, Outputs, Recurrent, Statistics, reference};
+use crate::network::fused::{
+    Activation, Builder, Cell, Outputs, Recurrent, Statistics, Value, reference,
+};
 
 #[test]
 fn a_convolution_is_what_the_reference_says() {
@@ -138,6 +140,42 @@ fn a_recurrent_layer_is_what_the_reference_says() {
             0 => builder.conv2d(value, conv).unwrap(),
             _ => value,
         };
+        check(&builder, output, &mut random);
+    }
+}
+
+#[test]
+fn attention_is_what_the_reference_says() {
+    let mut random = Random(14);
+    for _ in 0..20 {
+        let heads = random.between(1, 3);
+        let [depth, width] = [0; 2].map(|_| random.pick(&[1, 3, 8, 16, 17, 40]));
+        let (queries, keys) = (random.between(1, 14), random.between(1, 40));
+        let (mut builder, value) = Builder::new(shape(1, queries, 5)).unwrap();
+        let mut dense = |input: Value, units: usize| {
+            let channels = builder.shape(input).channels;
+            let kernel = Arc::new(random.values(channels * units));
+            let bias = Arc::new(random.values(units));
+            builder
+                .dense(input, kernel, bias, Activation::LINEAR)
+                .unwrap()
+        };
+        let query = dense(value, heads * depth);
+        let flat = dense(value, 5);
+        let flat = builder.reshape(flat, Shape::vector(5 * queries)).unwrap();
+        let mut steps = |units: usize| {
+            let len = 5 * queries * keys * units;
+            let kernel = Arc::new(random.values(len));
+            let bias = Arc::new(random.values(keys * units));
+            let steps = builder.dense(flat, kernel, bias, Activation::Tanh).unwrap();
+            builder.reshape(steps, shape(1, keys, units)).unwrap()
+        };
+        let key = steps(heads * depth);
+        let value = steps(heads * width);
+        let options = (random.pick(&[0.2, 1.0]), random.below(2) == 0);
+        let output = builder
+            .attention([query, key, value], heads, options)
+            .unwrap();
         check(&builder, output, &mut random);
     }
 }
