@@ -6,10 +6,11 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::geometry::taps;
 use super::layout::Layout;
-use super::operation::Window;
-use super::pack::{Packed, Panel};
-use super::simd::{self, fma};
+use super::operation::{Conv2d, Window};
+use super::pack::{Matrix, NO_BOUNDS, Packed, Panel};
+use super::simd::{self, Isa, fma};
 
 /// Bias, kernel and how they walk over a picture.
 #[derive(Debug)]
@@ -24,6 +25,23 @@ pub(super) struct Depthwise {
 }
 
 impl Depthwise {
+    pub fn new(conv: &Conv2d, input: Layout, output: Layout, isa: Isa) -> Self {
+        let matrix = Matrix {
+            values: &conv.kernel,
+            bias: &conv.bias,
+            channels: input.shape.channels,
+            groups: 1,
+            bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
+        };
+        Self {
+            packed: Packed::new(&matrix, isa, 1),
+            window: conv.window,
+            input,
+            output,
+            taps: taps(&input, &conv.window),
+        }
+    }
+
     /// One example.
     pub fn run(&self, input: &[f32], output: &mut [f32]) {
         for panel in &self.packed.panels {

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use super::attention::Attention;
 use super::depthwise::Depthwise;
-use super::geometry::{parts, quads, taps, tiles, walk, widest};
+use super::geometry::{parts, quads, tiles, walk, widest};
 use super::layout::Layout;
 use super::multiply::Pool as PoolFour;
 use super::operation::{Conv2d, Node, Operation, Pooling, Window};
-use super::pack::{Matrix, Packed};
+use super::pack::{Matrix, NO_BOUNDS, Packed};
 use super::pass::{Function, Pass};
 use super::place::place;
 use super::pool::Pool;
@@ -209,20 +209,7 @@ impl<'a> Planner<'a> {
             }
             Operation::Depthwise(conv) => {
                 let (input, layout) = self.bordered(node.inputs[0], &conv.window)?;
-                let matrix = Matrix {
-                    values: &conv.kernel,
-                    bias: &conv.bias,
-                    channels: layout.shape.channels,
-                    groups: 1,
-                    bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
-                };
-                let kernel = Depthwise {
-                    packed: Packed::new(&matrix, self.isa, 1),
-                    window: conv.window,
-                    input: layout,
-                    output: self.layouts[index],
-                    taps: taps(&layout, &conv.window),
-                };
+                let kernel = Depthwise::new(conv, layout, self.layouts[index], self.isa);
                 self.push(index, &[], Kernel::Depthwise(kernel));
                 self.last().inputs.push(input);
                 self.last().after = after(conv.activation);
@@ -399,8 +386,6 @@ impl<'a> Planner<'a> {
 const MOST_BORDERED: usize = 1 << 26;
 
 const COPY: Function = Function::Copy { channel: 0 };
-
-const NO_BOUNDS: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
 
 /// What remains to be done by a pass of its own.
 fn after(activation: Activation) -> Activation {

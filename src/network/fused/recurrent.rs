@@ -13,7 +13,7 @@ use super::activation::Activation;
 use super::layout::Layout;
 use super::multiply::{Multiply, Part, Pool, Walk};
 use super::operation::{Cell, Outputs, Recurrent};
-use super::pack::{Matrix, Packed};
+use super::pack::{Matrix, NO_BOUNDS, Packed};
 use super::rows::{self, FEW, Rows};
 use super::simd::{self, Aligned, Isa, LINE_VALUES, fma};
 
@@ -166,7 +166,7 @@ impl Product {
             bias,
             channels: depth,
             groups: 1,
-            bounds: (f32::NEG_INFINITY, f32::INFINITY),
+            bounds: NO_BOUNDS,
         };
         let all = Part {
             pixels: vec![0],
