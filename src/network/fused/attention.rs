@@ -19,14 +19,14 @@ thread_local! {
     static SCRATCH: RefCell<Aligned> = RefCell::default();
 }
 
-/// Values that a thread may keep for that: 4 MB.
-const MOST_SCRATCH: usize = 1 << 20;
+/// Values that a thread may keep for that: 16 MB.
+const MOST_SCRATCH: usize = 1 << 22;
 /// Queries of a tile.
 const TILE: usize = 6;
 
-/// Whether there is a kernel for so many steps: what it keeps of them is small but for thousands of steps.
+/// Whether there is a kernel for so many steps and so wide heads: it keeps a head's keys and values.
 pub fn attends(keys: Shape, values: Shape, heads: usize) -> bool {
-    // No panel is wider.
+    // No panel is wider than two vectors of AVX-512.
     let whole = |len: usize| len.next_multiple_of(32);
     let head = |shape: Shape| whole(shape.channels / heads.max(1));
     let columns = head(keys) + head(values) + TILE;
@@ -49,20 +49,31 @@ pub(super) struct Attention {
 }
 
 impl Attention {
+    /// Values for a head's keys and values, and a tile's scores.
+    fn scratch(&self) -> usize {
+        let whole = |len: usize| len.next_multiple_of(2 * self.isa.lanes());
+        let head = |input: usize| self.inputs[input].shape.channels / self.heads;
+        let steps = self.inputs[1].shape.width;
+        whole(steps) * (head(1) + TILE) + steps * whole(head(2))
+    }
+
     /// All examples, which are so many values apart.
     pub fn run(&self, sources: [(&[f32], usize); 3], (output, output_step): (&mut [f32], usize)) {
-        for (example, output) in output.chunks_exact_mut(output_step).enumerate() {
-            let inputs = [0, 1, 2].map(|input| {
-                let (values, step) = sources[input];
-                &values[example * step + self.inputs[input].pixel(0, 0)..]
-            });
-            let output = &mut output[self.output.pixel(0, 0)..];
-            self.isa.run(Example {
-                all: self,
-                inputs,
-                output,
-            });
-        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.ensure(self.scratch());
+            for (example, output) in output.chunks_exact_mut(output_step).enumerate() {
+                let inputs = [0, 1, 2].map(|input| {
+                    let (values, step) = sources[input];
+                    &values[example * step + self.inputs[input].pixel(0, 0)..]
+                });
+                self.isa.run(Example {
+                    all: self,
+                    inputs,
+                    output: &mut output[self.output.pixel(0, 0)..],
+                    scratch: scratch.as_mut_slice(),
+                });
+            }
+        });
     }
 }
 
@@ -70,6 +81,7 @@ struct Example<'a> {
     all: &'a Attention,
     inputs: [&'a [f32]; 3],
     output: &'a mut [f32],
+    scratch: &'a mut [f32],
 }
 
 impl WithSimd for Example<'_> {
@@ -95,39 +107,36 @@ impl Example<'_> {
         let (depth, width) = (queries.channels / heads, values.channels / heads);
         let steps = keys.width.next_multiple_of(2 * S::F32_LANES);
         let columns = width.next_multiple_of(N * S::F32_LANES);
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.ensure(steps * depth + keys.width * columns + TILE * steps);
-            let (key_matrix, rest) = scratch.as_mut_slice().split_at_mut(steps * depth);
-            let (value_matrix, rest) = rest.split_at_mut(keys.width * columns);
-            let scores = &mut rest[..TILE * steps];
-            for head in 0..heads {
-                let of = |input: usize, size: usize| {
-                    let pixels = self.inputs[input].chunks(heads * size).take(keys.width);
-                    pixels.map(move |pixel| &pixel[head * size..][..size])
-                };
-                // A step's key is a column, its value a row.
-                key_matrix.fill(0.0);
-                for (step, key) in of(1, depth).enumerate() {
-                    let panel = 2 * S::F32_LANES;
-                    let begin = step / panel * panel * depth + step % panel;
-                    for (k, value) in key.iter().enumerate() {
-                        key_matrix[begin + k * panel] = value * self.all.scale;
-                    }
-                }
-                for (step, value) in of(2, width).enumerate() {
-                    let panel = N * S::F32_LANES;
-                    for (index, part) in value.chunks(panel).enumerate() {
-                        let begin = (index * keys.width + step) * panel;
-                        value_matrix[begin..begin + part.len()].copy_from_slice(part);
-                        value_matrix[begin + part.len()..begin + panel].fill(0.0);
-                    }
-                }
-                for first in (0..queries.width).step_by(TILE) {
-                    let matrices = (&*key_matrix, &*value_matrix);
-                    self.tile::<S, N>(simd, (head, first), matrices, scores);
+        let scratch = std::mem::take(&mut self.scratch);
+        let (key_matrix, rest) = scratch.split_at_mut(steps * depth);
+        let (value_matrix, rest) = rest.split_at_mut(keys.width * columns);
+        let scores = &mut rest[..TILE * steps];
+        for head in 0..heads {
+            let of = |input: usize, size: usize| {
+                let pixels = self.inputs[input].chunks(heads * size).take(keys.width);
+                pixels.map(move |pixel| &pixel[head * size..][..size])
+            };
+            // A step's key is a column, its value a row. What columns there are beyond the last step does not matter.
+            for (step, key) in of(1, depth).enumerate() {
+                let panel = 2 * S::F32_LANES;
+                let begin = step / panel * panel * depth + step % panel;
+                for (k, value) in key.iter().enumerate() {
+                    key_matrix[begin + k * panel] = *value;
                 }
             }
-        });
+            for (step, value) in of(2, width).enumerate() {
+                let panel = N * S::F32_LANES;
+                for (index, part) in value.chunks(panel).enumerate() {
+                    let begin = (index * keys.width + step) * panel;
+                    value_matrix[begin..begin + part.len()].copy_from_slice(part);
+                    value_matrix[begin + part.len()..begin + panel].fill(0.0);
+                }
+            }
+            for first in (0..queries.width).step_by(TILE) {
+                let matrices = (&*key_matrix, &*value_matrix);
+                self.tile::<S, N>(simd, (head, first), matrices, scores);
+            }
+        }
     }
 
     /// Some queries of a head, from `first` on.
@@ -149,6 +158,7 @@ impl Example<'_> {
         for m in 0..TILE {
             at[m] = (first + m.min(count - 1)) * queries.channels + head * depth;
         }
+        let scale = simd.splat_f32s(all.scale);
         let products = Product {
             input: self.inputs[0],
             at: &at,
@@ -158,21 +168,21 @@ impl Example<'_> {
             let sums = products.panel::<S, 2>(simd, weights);
             for m in 0..TILE {
                 let to = &mut scores[m * steps + panel * 2 * S::F32_LANES..][..2 * S::F32_LANES];
-                S::as_mut_simd_f32s(to).0.copy_from_slice(&sums[m]);
+                for (to, sum) in S::as_mut_simd_f32s(to).0.iter_mut().zip(sums[m]) {
+                    *to = simd.mul_f32s(scale, sum);
+                }
             }
         }
-        let mut shares = [0.0; TILE];
-        for m in 0..TILE {
+        for m in 0..count {
             let seen = if all.causal {
                 key.width.min(first + m + 1)
             } else {
                 key.width
             };
-            let scores = &mut scores[m * steps..][..steps];
-            scores[seen..].fill(f32::NEG_INFINITY);
-            shares[m] = 1.0 / powers(simd, scores);
-            scores[seen..].fill(0.0);
-            at[m] = m * steps;
+            softmax(simd, &mut scores[m * steps..][..steps], seen);
+        }
+        for m in 0..TILE {
+            at[m] = m.min(count - 1) * steps;
         }
         let products = Product {
             input: scores,
@@ -188,9 +198,8 @@ impl Example<'_> {
                 let begin = (first + m) * value.channels + head * width;
                 let to = &mut self.output[begin..][..width];
                 let to = to.chunks_mut(S::F32_LANES).skip(panel * N);
-                let share = simd.splat_f32s(shares[m]);
                 for (to, sum) in to.zip(sums[m]) {
-                    simd::store(simd, to, simd.mul_f32s(sum, share));
+                    simd::store(simd, to, sum);
                 }
             }
         }
@@ -218,9 +227,10 @@ impl Product<'_> {
     }
 }
 
-/// Replaces whole vectors of values by `e^(x - max)`; their sum.
+/// Of the first `seen` values, in place; the others become zeros. There are whole vectors of both.
 #[inline(always)]
-fn powers<S: Simd>(simd: S, values: &mut [f32]) -> f32 {
+fn softmax<S: Simd>(simd: S, values: &mut [f32], seen: usize) {
+    values[seen..].fill(f32::NEG_INFINITY);
     let (vectors, _) = S::as_mut_simd_f32s(values);
     let mut max = simd.splat_f32s(f32::NEG_INFINITY);
     for vector in vectors.iter() {
@@ -228,9 +238,13 @@ fn powers<S: Simd>(simd: S, values: &mut [f32]) -> f32 {
     }
     let max = simd.splat_f32s(simd.reduce_max_f32s(max));
     let mut sum = simd.splat_f32s(0.0);
-    for vector in vectors {
+    for vector in vectors.iter_mut() {
         *vector = math::exp(simd, simd.sub_f32s(*vector, max));
         sum = simd.add_f32s(sum, *vector);
     }
-    simd.reduce_sum_f32s(sum)
+    let share = simd.splat_f32s(1.0 / simd.reduce_sum_f32s(sum));
+    for vector in vectors {
+        *vector = simd.mul_f32s(*vector, share);
+    }
+    values[seen..].fill(0.0);
 }

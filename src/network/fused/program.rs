@@ -129,6 +129,7 @@ impl Program {
 
     fn step(&self, step: &Step, input: &[f32], output: &mut [f32], workspace: &mut [f32]) {
         let examples = input.len() / self.input;
+        // What reads fewer values does not look at the others.
         let mut sources = [input; 3];
         let to = match step.output {
             Place::Output => {
@@ -205,7 +206,6 @@ impl Program {
             Kernel::Recurrence(kernel) => {
                 kernel.run((sources[0], steps[0]), (output, output_step));
             }
-            // What reads fewer values does not look at the others.
             Kernel::Attention(kernel) => {
                 let sources = [0, 1, 2].map(|source| (sources[source], steps[source]));
                 kernel.run(sources, (output, output_step));

@@ -129,11 +129,13 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
                     let score = |s: usize| {
                         let channels = head * depth..(head + 1) * depth;
                         let products = channels.map(|c| at(&query, t, c) * at(&key, s, c));
-                        (products.sum::<f64>() * f64::from(*scale)).exp()
+                        products.sum::<f64>() * f64::from(*scale)
                     };
                     let seen = if *causal { t + 1 } else { key.shape.width };
                     let steps = 0..seen.min(key.shape.width);
                     let scores: Vec<f64> = steps.map(score).collect();
+                    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    let scores: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
                     let sum: f64 = scores.iter().sum();
                     let shares = scores.iter().enumerate();
                     shares

@@ -49,7 +49,7 @@ fn grow(
 ) -> Option<Value> {
     let input = builder.shape(value);
     let other = random.pick(values);
-    let made = match random.below(12) {
+    let made = match random.below(13) {
         0 | 1 => {
             let filters = random.pick(&[4, 8, 17]);
             let window = match random.below(2) {
@@ -94,6 +94,23 @@ fn grow(
             builder.normalize(value, random.pick(&by), 0.1)
         }
         10 => {
+            // A sequence of pixels, which what comes next sees as a picture again.
+            let steps = shape(1, input.height * input.width, input.channels);
+            let sequence = builder.reshape(value, steps).ok()?;
+            let options = (0.5, random.below(2) == 0);
+            let query = match random.below(2) {
+                0 => sequence,
+                _ => builder.activation(sequence, Activation::Tanh).ok()?,
+            };
+            let attended = builder
+                .attention([query, sequence, sequence], 1, options)
+                .ok()?;
+            match random.below(2) {
+                0 => Ok(attended),
+                _ => builder.reshape(attended, input),
+            }
+        }
+        11 => {
             let padding = [(1, 0), (random.below(3), 2)];
             builder.zero_pad(value, padding)
         }

@@ -172,12 +172,34 @@ fn attention_is_what_the_reference_says() {
         };
         let key = steps(heads * depth);
         let value = steps(heads * width);
-        let options = (random.pick(&[0.2, 1.0]), random.below(2) == 0);
+        let options = (random.pick(&[0.2, 1.0, 0.0, -1.0]), random.below(2) == 0);
         let output = builder
             .attention([query, key, value], heads, options)
             .unwrap();
         check(&builder, output, &mut random);
     }
+}
+
+#[test]
+fn scores_too_large_for_their_powers_are_no_trouble() {
+    let (mut builder, value) = Builder::new(shape(1, 3, 1)).unwrap();
+    let inputs = [value; 3];
+    let output = builder.attention(inputs, 1, (1e20, true)).unwrap();
+    for isa in Isa::all() {
+        let program = builder.clone().build_for(output, isa).unwrap();
+        let mut found = [0.0; 3];
+        program.run(&[-1.0, 2.0, 3e8], 1, &mut found);
+        assert_eq!(found, [-1.0, 2.0, 3e8], "{isa:?}");
+    }
+}
+
+#[test]
+fn attention_to_more_than_a_thread_may_keep_is_refused() {
+    let (mut builder, value) = Builder::new(shape(1, 1 << 16, 64)).unwrap();
+    let inputs = [value; 3];
+    assert!(builder.attention(inputs, 1, (1.0, false)).is_err());
+    assert!(builder.attention(inputs, 5, (1.0, false)).is_err());
+    assert!(builder.attention(inputs, 0, (1.0, false)).is_err());
 }
 
 #[test]
