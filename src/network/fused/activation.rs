@@ -113,9 +113,7 @@ impl Activation {
             });
         }
     }
-}
 
-impl Activation {
     /// The function of a vector.
     #[inline(always)]
     pub(super) fn of<S: Simd>(self, simd: S, x: S::f32s) -> S::f32s {

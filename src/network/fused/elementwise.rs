@@ -7,7 +7,7 @@ use super::math;
 use super::operation::{Binary, Statistics};
 use super::simd::{self, Isa, fma};
 
-/// `to = a + b` or `a * b`; `b` begins anew whenever it ends.
+/// `to` of `a` and `b`; `b` begins anew whenever it ends.
 pub(super) fn binary(isa: Isa, binary: Binary, a: &[f32], b: &[f32], to: &mut [f32]) {
     for (a, to) in a.chunks(b.len()).zip(to.chunks_mut(b.len())) {
         isa.run(BinaryOp { binary, a, b, to });
@@ -27,12 +27,17 @@ impl WithSimd for BinaryOp<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let lanes = S::F32_LANES;
+        let zero = simd.splat_f32s(0.0);
         let values = self.a.chunks(lanes).zip(self.b.chunks(lanes));
         for (to, (a, b)) in self.to.chunks_mut(lanes).zip(values) {
             let (a, b) = (simd::load(simd, a), simd::load(simd, b));
             let result = match self.binary {
                 Binary::Add => simd.add_f32s(a, b),
                 Binary::Multiply => simd.mul_f32s(a, b),
+                Binary::PRelu => {
+                    let negative = simd.mul_f32s(b, simd.min_f32s(zero, a));
+                    simd.add_f32s(simd.max_f32s(zero, a), negative)
+                }
             };
             simd::store(simd, to, result);
         }
@@ -71,36 +76,6 @@ impl WithSimd for Affine<'_> {
             let (scale, offset) = (simd::load(simd, scale), simd::load(simd, offset));
             let product = simd.mul_f32s(simd::load(simd, from), scale);
             simd::store(simd, to, simd.add_f32s(product, offset));
-        }
-    }
-}
-
-/// `to = max(from, 0) + alpha * min(from, 0)`; `alpha` begins anew whenever it ends.
-pub(super) fn prelu(isa: Isa, alpha: &[f32], from: &[f32], to: &mut [f32]) {
-    let parts = from.chunks(alpha.len()).zip(to.chunks_mut(alpha.len()));
-    for (from, to) in parts {
-        isa.run(PRelu { alpha, from, to });
-    }
-}
-
-struct PRelu<'a> {
-    alpha: &'a [f32],
-    from: &'a [f32],
-    to: &'a mut [f32],
-}
-
-impl WithSimd for PRelu<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let lanes = S::F32_LANES;
-        let zero = simd.splat_f32s(0.0);
-        let values = self.from.chunks(lanes).zip(self.alpha.chunks(lanes));
-        for (to, (from, alpha)) in self.to.chunks_mut(lanes).zip(values) {
-            let (x, alpha) = (simd::load(simd, from), simd::load(simd, alpha));
-            let negative = simd.mul_f32s(alpha, simd.min_f32s(zero, x));
-            simd::store(simd, to, simd.add_f32s(simd.max_f32s(zero, x), negative));
         }
     }
 }

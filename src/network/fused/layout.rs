@@ -47,27 +47,29 @@ impl Layout {
         self.at(y + self.border[0].0, x + self.border[1].0)
     }
 
-    /// The pieces without border: one if there is none, else one a row.
-    pub fn rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let layout = *self;
-        let row = layout.shape.width * layout.shape.channels;
-        let (count, len) = if layout.is_dense() {
-            (1, row * layout.shape.height)
-        } else {
-            (layout.shape.height, row)
-        };
-        (0..count).map(move |y| {
-            let begin = layout.pixel(y, 0);
-            begin..begin + len
-        })
+    /// A row of the picture.
+    pub fn row(&self, y: usize) -> Range<usize> {
+        let begin = self.pixel(y, 0);
+        begin..begin + self.shape.width * self.shape.channels
     }
 
     /// Every row of the picture.
     pub fn picture_rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let layout = *self;
-        (0..layout.shape.height).map(move |y| {
+        (0..layout.shape.height).map(move |y| layout.row(y))
+    }
+
+    /// The pieces without border: one if there is none, else one a row.
+    pub fn rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let layout = *self;
+        let (count, len) = if layout.is_dense() {
+            (1, layout.len())
+        } else {
+            (layout.shape.height, layout.row(0).len())
+        };
+        (0..count).map(move |y| {
             let begin = layout.pixel(y, 0);
-            begin..begin + layout.shape.width * layout.shape.channels
+            begin..begin + len
         })
     }
 

@@ -172,6 +172,8 @@ pub struct Recurrent {
 pub(super) enum Binary {
     Add,
     Multiply,
+    /// The first where it is positive, else both multiplied.
+    PRelu,
 }
 
 /// What makes a value.

@@ -131,7 +131,7 @@ impl Pass {
                     } else {
                         alpha
                     };
-                    elementwise::prelu(self.isa, alpha, from, to);
+                    elementwise::binary(self.isa, Binary::PRelu, from, alpha, to);
                 }
                 Function::Copy { channel } => self.copy(*channel, from, to),
                 Function::Normalize { .. } | Function::Softmax => self.copy(0, from, to),
@@ -143,8 +143,7 @@ impl Pass {
     fn second_row(&self, y: usize) -> Range<usize> {
         let second = &self.inputs[1];
         if second.shape == self.inputs[0].shape {
-            let begin = second.pixel(y, 0);
-            begin..begin + second.shape.width * second.shape.channels
+            second.row(y)
         } else {
             let begin = second.pixel(0, 0);
             begin..begin + second.shape.channels

@@ -62,6 +62,7 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
                     match binary {
                         Binary::Add => a + b,
                         Binary::Multiply => a * b,
+                        Binary::PRelu => a.max(0.0) + b * a.min(0.0),
                     },
                 )
             }),
