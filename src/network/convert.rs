@@ -6,16 +6,15 @@
 //! the file's metadata, as JSON under [`DESCRIPTION`], so that one file is the
 //! whole model.
 //!
-//! burn-store writes it. It is read straight from its bytes, since burn-store
-//! would parse the header, with the description in it, again for every tensor.
+//! Any reader of safetensors has the weights then, burn-store among them.
 
-use burn_store::{ModuleSnapshot, SafetensorsStore};
+use std::borrow::Cow;
+
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use super::variables::Variables;
-use super::{Backend, Error};
+use super::Error;
 use crate::keras::{Model, Weight, WeightSpec};
 
 /// The metadata key of the description.
@@ -46,7 +45,7 @@ struct Description {
 /// Writes `model` with its weights; the same model gives the same bytes every time.
 ///
 /// # Errors
-/// [`Error::Safetensors`] if burn-store cannot write it.
+/// [`Error::Safetensors`] if the description is longer than a header may be, 100 MB.
 pub fn to_safetensors(model: &Model) -> Result<Vec<u8>, Error> {
     let description = Written {
         format: FORMAT,
@@ -54,15 +53,34 @@ pub fn to_safetensors(model: &Model) -> Result<Vec<u8>, Error> {
     };
     let description = serde_json::to_string(&description).map_err(failed)?;
     // One entry only: several would be written in a random order.
-    let mut store = SafetensorsStore::from_bytes(None)
-        .clear_metadata()
-        .metadata(DESCRIPTION, description)
-        .skip_enum_variants(true);
-    // Any backend will do: nothing is computed.
-    Variables::of(model, &Backend::Flex.device())
-        .save_into(&mut store)
-        .map_err(failed)?;
-    store.get_bytes().map_err(failed)
+    let metadata = std::iter::once((DESCRIPTION.to_owned(), description)).collect();
+    let weights = model.nodes().iter().flat_map(|node| {
+        let weights = node.weights.iter();
+        weights.map(|weight| (format!("{}.{}", node.name, weight.name), Values(weight)))
+    });
+    safetensors::serialize(weights, Some(metadata)).map_err(failed)
+}
+
+/// A weight as safetensors writes it.
+struct Values<'a>(&'a Weight);
+
+impl View for Values<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.0.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let values = self.0.values.iter();
+        values.flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(&self.0.values[..])
+    }
 }
 
 /// Reads what [`to_safetensors`] wrote: the model with its weights.

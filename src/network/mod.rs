@@ -18,7 +18,6 @@ mod layers;
 mod meaning;
 mod plan;
 mod run;
-mod variables;
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
