@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import pathlib
 import re
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -33,6 +34,8 @@ GRPC, HTTP = 50061, 50062
 ANSWERED = r'call_duration_seconds_bucket{rpc_method="mnist.v1.MnistService/Predict",rpc_status_code="OK",'
 LOOP = "kiln_event_loop_delay_seconds_bucket{"
 CALL = peers.mnist(2, "pixels")
+# Connections, and calls of each at once.
+LOADS = ((4, 32), *((64, streams) for streams in (1, 2, 4, 8, 16, 32, 64)))
 
 
 def main():
@@ -45,14 +48,21 @@ def main():
 
 
 def overload(options):
-    print("| network | load | answered/s | p99, ms | refused/s | health check p50, p99, ms | event loop p50, most, ms |")
+    print("| network | calls at once | answered/s | p99, ms | refused/s | health check p50, p99, ms | event loop p50, most, ms |")
     print("|---|---|--:|--:|--:|--:|--:|")
     for network in ("mnist-mlp", "mnist"):
+        found = {calls: [] for calls in LOADS}
         with serving(kiln(options, 1), "0"):
             h2load(network, 4, 32, 1, "1")
-            for name, connections, streams in (("peak", 4, 32), ("over 64 connections", 64, 2), ("overload", 64, 64)) * 3:
-                found = measure(network, connections, streams, options.seconds)
-                print(f"| `{network}` | {name} | {found} |", flush=True)
+            for calls in LOADS * 3:
+                found[calls].append(measure(network, *calls, options.seconds))
+        for (connections, streams), runs in found.items():
+            middle = [statistics.median(of_runs) for of_runs in zip(*runs)]
+            answered, p99, refusals, check, late_check, turn, late_turn = middle
+            rates = f"{answered:,.0f} | {p99 * 1e3:.1f} | {refusals:,.0f}"
+            delays = f"{check * 1e3:.2f}, {late_check * 1e3:.1f} | {turn * 1e3:.2f}, {late_turn * 1e3:.1f}"
+            calls = f"{connections * streams:,} over {connections}"
+            print(f"| `{network}` | {calls} | {rates} | {delays} |", flush=True)
 
 
 def two_threads(options):
@@ -152,6 +162,7 @@ def refused(text):
 
 
 def measure(network, connections, streams, seconds):
+    """Answers a second, their p99, refusals a second, a health check's p50 and p99, an event loop's p50 and most."""
     before, began = scrape(), time.perf_counter()
     health = Health()
     health.start()
@@ -161,12 +172,13 @@ def measure(network, connections, streams, seconds):
     after = scrape()
     calls, loop = since(before, after, ANSWERED), since(before, after, LOOP)
     total = max(calls.values())
-    p99 = quantile(calls, 0.99 * total)
-    turned_away = refused(after) - refused(before)
-    median, worst = load.percentile(times, 0.5), load.percentile(times, 0.99)
-    checks = f"{median * 1e3:.2f}, {worst * 1e3:.2f}"
-    turns = ", ".join(f"{quantile(loop, share * max(loop.values())) * 1e3:.2f}" for share in (0.5, 1.0))
-    return f"{total / took:,.0f} | {p99 * 1e3:.1f} | {turned_away / took:,.0f} | {checks} | {turns}"
+    return (
+        total / took,
+        quantile(calls, 0.99 * total),
+        (refused(after) - refused(before)) / took,
+        *(load.percentile(times, share) for share in (0.5, 0.99)),
+        *(quantile(loop, share * max(loop.values())) for share in (0.5, 1.0)),
+    )
 
 
 def quantile(calls, rank):
