@@ -523,20 +523,30 @@ fn every_other_layer_is_the_same_optimized_fused_and_plain() {
     }
     for data_format in FORMATS {
         for interpolation in [Interpolation::Nearest, Interpolation::Bilinear] {
-            layers.push(Layer::Resize2D {
-                size: [7, 5],
-                interpolation,
-                data_format,
-            });
+            // The second is some times as large in either data format.
+            for size in [[7, 5], [15, 24]] {
+                layers.push(Layer::Resize2D {
+                    size,
+                    interpolation,
+                    data_format,
+                });
+            }
         }
-        for begin in [0, 1] {
+        // Beyond the last pixel, before it, with every tap in a phase of its own, and as a convolution.
+        for (begin, strides, dilation_rate, size) in [
+            (0, [2, 3], [1, 1], [9, 12]),
+            (1, [2, 3], [1, 2], [9, 12]),
+            (1, [2, 2], [1, 1], [7, 3]),
+            (0, [4, 3], [2, 3], [18, 9]),
+            (1, [1, 1], [2, 1], [5, 2]),
+        ] {
             layers.push(Layer::Conv2DTranspose {
                 filters: 2,
                 kernel_size: [3, 2],
-                strides: [2, 3],
-                dilation_rate: [1, 1],
+                strides,
+                dilation_rate,
                 begin: [begin, begin],
-                size: [9, 12],
+                size,
                 data_format,
                 use_bias: true,
                 activation: Activation::Relu,

@@ -85,15 +85,16 @@ impl Layer {
             padding: Padding::Valid,
         };
         window.check()?;
+        let reach = [0, 1].map(|axis| extent(kernel_size[axis], dilation_rate[axis]));
         let full = |axis: usize, size: usize| {
             let steps = size.saturating_sub(1).saturating_mul(strides[axis]);
-            steps.saturating_add(extent(kernel_size[axis], dilation_rate[axis]))
+            steps.saturating_add(reach[axis])
         };
         let full = [full(0, picture.height), full(1, picture.width)];
         // The full result is a tensor too.
         elements(&[full[0], full[1], *filters])?;
-        check(begin[0] < full[0] && begin[1] < full[1], || {
-            format!("it begins at {begin:?}, beyond its {full:?}")
+        check(begin[0] < reach[0] && begin[1] < reach[1], || {
+            format!("it begins at {begin:?}, beyond the first pixel's {reach:?}")
         })?;
         Ok(data_format.shape(*size, *filters))
     }

@@ -23,6 +23,16 @@ pub(super) fn taps(input: &Layout, window: &Window) -> Vec<usize> {
         .collect()
 }
 
+/// Where pixels begin is kept in 32 bits.
+pub(super) fn fits_32_bits(input: &Layout, output: &Layout) -> Result<(), Refused> {
+    match u32::try_from(input.len().max(output.len())) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Refused(
+            "a picture with its border of more than 4 G values".into(),
+        )),
+    }
+}
+
 /// How a convolution walks over `input`.
 pub(super) fn walk(
     input: &Layout,
@@ -30,10 +40,7 @@ pub(super) fn walk(
     conv: &Conv2d,
     pool: Pool,
 ) -> Result<Walk, Refused> {
-    if u32::try_from(input.len().max(output.len())).is_err() {
-        let message = "a picture with its border of more than 4 G values";
-        return Err(Refused(message.into()));
-    }
+    fits_32_bits(input, output)?;
     let Window {
         size,
         strides,

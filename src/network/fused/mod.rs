@@ -37,6 +37,7 @@ mod recurrent;
 mod reference;
 mod rows;
 mod simd;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod thin;

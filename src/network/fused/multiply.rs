@@ -27,7 +27,7 @@ use super::simd::{self, fma};
 /// Which values of the input make a pixel of the result.
 #[derive(Debug)]
 pub(super) struct Walk {
-    /// All pixels with their whole windows.
+    /// All pixels with their whole windows; none if the input is spread, which no pixel sees all taps of.
     pub all: Part,
     /// The same pixels, by what of their windows lies in the picture; empty if that saves too little.
     pub parts: Vec<Part>,
@@ -66,7 +66,8 @@ impl Walk {
             tiles * part.taps.len() * part.run.len()
         };
         let apart = self.parts.iter().map(products).sum();
-        if !self.parts.is_empty() && Self::pays(apart, products(&self.all)) {
+        let pays = !self.parts.is_empty() && Self::pays(apart, products(&self.all));
+        if pays || self.all.pixels.is_empty() {
             &self.parts
         } else {
             std::slice::from_ref(&self.all)

@@ -49,6 +49,9 @@ pub struct Window {
 pub struct Conv2d {
     /// How the kernel slides.
     pub window: Window,
+    /// From one row and column of the input to the next; between them the kernel sees zeros. 1 but for a transposed
+    /// convolution, of which these are the strides.
+    pub spread: [usize; 2],
     /// Input and output channels are split into this many independent groups.
     pub groups: usize,
     /// Keras's order: `[rows, columns, channels / groups, filters]`.
@@ -57,6 +60,16 @@ pub struct Conv2d {
     pub bias: Arc<Vec<f32>>,
     /// Applied to the result.
     pub activation: Activation,
+}
+
+impl Conv2d {
+    /// Pixels of the input's border that the kernel reads.
+    pub(super) fn border(&self) -> [(usize, usize); 2] {
+        [0, 1].map(|axis| {
+            let (before, after) = self.window.padding[axis];
+            (before / self.spread[axis], after / self.spread[axis])
+        })
+    }
 }
 
 /// A depthwise convolution with bias and activation.
@@ -208,6 +221,8 @@ pub(super) enum Operation {
         causal: bool,
     },
     Recurrent(Box<Recurrent>),
+    /// Every row and every column so many times.
+    Repeat([usize; 2]),
     Softmax,
     Concat,
     /// A copy, with this many zeros around it.

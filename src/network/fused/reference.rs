@@ -25,7 +25,8 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
                     for (tap, from) in taps(&conv.window, y, x).enumerate() {
                         for c in 0..channels {
                             let weight = conv.kernel[(tap * channels + c) * filters + f];
-                            sum += f64::from(weight) * read(0).at(from, first + c).unwrap_or(0.0);
+                            let value = read(0).spread(conv.spread, from, first + c);
+                            sum += f64::from(weight) * value.unwrap_or(0.0);
                         }
                     }
                     activate(conv.activation, sum)
@@ -170,6 +171,11 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
                 );
                 read(0).at(from, c).unwrap_or(0.0)
             }),
+            Operation::Repeat([down, right]) => each(node.shape, |y, x, c| {
+                read(0)
+                    .at(((y / down) as isize, (x / right) as isize), c)
+                    .unwrap()
+            }),
             Operation::Reshape => read(0).values.to_vec(),
         });
     }
@@ -182,6 +188,13 @@ struct Picture<'a> {
 }
 
 impl Picture<'_> {
+    /// Where rows and columns are so far apart; `None` between and around them.
+    fn spread(&self, steps: [usize; 2], (y, x): (isize, isize), channel: usize) -> Option<f64> {
+        let [down, right] = steps.map(|step| step as isize);
+        let on_pixel = y % down == 0 && x % right == 0;
+        on_pixel.then(|| self.at((y / down, x / right), channel))?
+    }
+
     /// `None` outside.
     fn at(&self, (y, x): (isize, isize), channel: usize) -> Option<f64> {
         let y = usize::try_from(y).ok().filter(|y| *y < self.shape.height)?;

@@ -54,7 +54,8 @@ impl Conv {
     }
 }
 
-/// `keras.layers.Conv2DTranspose`: every pixel puts its kernel into the output.
+/// `keras.layers.Conv2DTranspose`: every pixel puts its kernel, which the plan
+/// has turned by half, into the output.
 #[derive(Debug)]
 pub(super) struct ConvTranspose {
     /// `[channels, filters, rows, columns]`.
@@ -70,21 +71,26 @@ pub(super) struct ConvTranspose {
 }
 
 impl ConvTranspose {
-    pub fn new(
-        work: plan::ConvTranspose,
-        input: &[usize],
-        output: &[usize],
-        device: &Device,
-    ) -> Self {
+    pub fn new(work: plan::Conv, input: &[usize], output: &[usize], device: &Device) -> Self {
         let input = Picture::of(input);
-        let [rows, columns] = work.size;
-        let shape = [rows, columns, work.filters, input.channels];
+        let plan::Window {
+            size: [rows, columns],
+            dilation,
+            padding,
+            ..
+        } = work.window;
+        let filters = work.linear.outputs;
+        let shape = [rows, columns, input.channels, filters];
+        let kernel = tensor(Arc::unwrap_or_clone(work.linear.kernel), shape, device);
+        let kernel = kernel.flip([0, 1]).permute([2, 3, 0, 1]);
+        let bias = bias(Arc::unwrap_or_clone(work.linear.bias), device);
+        let begin = |axis: usize, size: usize| (size - 1) * dilation[axis] - padding[axis].0;
         Self {
-            kernel: turned(work.kernel, shape, device),
-            bias: bias(work.bias, device).map(|bias| bias.reshape([1, work.filters, 1, 1])),
+            kernel: Tensor::from_data(kernel.into_data(), device),
+            bias: bias.map(|bias| bias.reshape([1, filters, 1, 1])),
             input,
-            options: ConvTransposeOptions::new(work.strides, [0, 0], [0, 0], work.dilation, 1),
-            begin: work.begin,
+            options: ConvTransposeOptions::new(work.spread, [0, 0], [0, 0], dilation, 1),
+            begin: [begin(0, rows), begin(1, columns)],
             size: [output[0], output[1]],
         }
     }

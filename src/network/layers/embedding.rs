@@ -1,7 +1,6 @@
 //! Embedding.
 
 use burn::prelude::*;
-use burn::tensor::TensorData;
 
 use super::tensor;
 use crate::network::Error;
@@ -9,37 +8,36 @@ use crate::network::Error;
 /// `keras.layers.Embedding`: a row of a table for each value.
 #[derive(Debug)]
 pub(super) struct Embedding {
-    /// `[rows, width]`.
-    table: Tensor<2>,
+    /// Rows of `width` values, not a tensor: the values are looked at one by one
+    /// in any case, and copying rows then is less work than an index tensor.
+    table: Vec<f32>,
+    width: usize,
 }
 
 impl Embedding {
-    pub fn new(table: Vec<f32>, width: usize, device: &Device) -> Self {
-        let rows = table.len() / width;
-        Self {
-            table: tensor(table, [rows, width], device),
-        }
+    pub fn new(table: Vec<f32>, width: usize) -> Self {
+        Self { table, width }
     }
 
     pub fn forward(&self, values: Tensor<2>) -> Result<Tensor<2>, Error> {
         let [batch, len] = values.dims();
-        let [rows, width] = self.table.dims();
+        let device = values.device();
         let failed = |error: &dyn std::fmt::Display| Error::Compute(error.to_string());
         let values = values.try_into_data().map_err(|error| failed(&error))?;
-        let mut indices = Vec::with_capacity(batch * len);
-        for value in values.iter::<f32>() {
+        let values = values.as_slice::<f32>().map_err(|error| failed(&error))?;
+        let rows = self.table.len() / self.width;
+        let mut found = Vec::with_capacity(batch * len * self.width);
+        for &value in values {
             // Keras cuts off what is behind the point.
-            let index = value.trunc();
-            if !(0.0..rows as f32).contains(&index) {
+            let row = value.trunc();
+            if !(0.0..rows as f32).contains(&row) {
                 return Err(Error::Compute(format!(
                     "an embedding of {rows} rows has no row {value}"
                 )));
             }
-            indices.push(index as i64);
+            let begin = row as usize * self.width;
+            found.extend_from_slice(&self.table[begin..begin + self.width]);
         }
-        let device = self.table.device();
-        let indices = Tensor::from_data(TensorData::new(indices, [batch * len]), &device);
-        let rows = self.table.clone().select(0, indices);
-        Ok(rows.reshape([batch, len * width]))
+        Ok(tensor(found, [batch, len * self.width], &device))
     }
 }

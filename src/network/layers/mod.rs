@@ -109,17 +109,17 @@ impl Step {
             Work::Concatenate { axis } => {
                 Self::Concatenate(merge::Concatenate::new(axis, &op.inputs))
             }
-            Work::Conv(work) => Self::Conv(conv::Conv::new(work, &input, device)),
-            Work::ConvTranspose(work) => {
+            Work::Conv(work) if work.is_transposed() => {
                 Self::ConvTranspose(conv::ConvTranspose::new(work, &input, &shape, device))
             }
+            Work::Conv(work) => Self::Conv(conv::Conv::new(work, &input, device)),
             Work::Dense(work) => Self::Dense(dense::Dense::new(work, device)),
             Work::Each { plan } => Self::Each(Each {
                 times: input.first().copied().unwrap_or(1),
                 runner: Runner::new(plan, options, device)?.0,
             }),
             Work::Embedding { table, width } => {
-                Self::Embedding(embedding::Embedding::new(table, width, device))
+                Self::Embedding(embedding::Embedding::new(table, width))
             }
             Work::Merge(kind) => Self::Merge(merge::Merge::new(kind, &op.inputs, &shape)),
             Work::MergeConstant {

@@ -36,6 +36,9 @@ fn absorbed_padding(graph: &Graph, index: usize) -> Option<(usize, [(usize, usiz
     let Work::Conv(conv) = &graph.ops[reader].work else {
         return None;
     };
+    if conv.is_transposed() {
+        return None;
+    }
     // A sequence is a picture of height 1.
     let missing = 3_usize.checked_sub(amounts.len())?;
     let mut all = vec![[0, 0]; missing];

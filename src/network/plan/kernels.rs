@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::affine::Affine;
 use super::op::{Op, RecurrentWork, Source, Window, Work};
-use crate::keras::{self, Activation, BidirectionalMerge, MergeOp, Pool, Reduction};
+use crate::keras::{self, Activation, BidirectionalMerge, Interpolation, MergeOp, Pool, Reduction};
 use crate::network::fused::{
     Activation as Kernel, Builder, Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling,
     Program, Recurrent, Refused, Shape, Statistics, Value, Window as KernelWindow, attends,
@@ -36,6 +36,7 @@ pub(super) fn covers(op: &Op) -> bool {
                 shape.ends_with(&op.shape[op.shape.len() - own..])
             }
             Work::Pad(amounts) => amounts.len() == 3 && amounts[2] == [0, 0],
+            Work::Resize(Interpolation::Nearest) => times(op).is_some(),
             Work::Attention(work) => {
                 let is_sequence = |source: &Source| source.shape.len() == 2;
                 op.inputs.iter().all(is_sequence)
@@ -182,6 +183,7 @@ fn add(builder: &mut Builder, op: &Op, inputs: &[Value]) -> Result<Value, Refuse
             let pair = |axis: usize| (amounts[axis][0], amounts[axis][1]);
             builder.zero_pad(input, [pair(0), pair(1)])?
         }
+        Work::Resize(_) => builder.repeat(input, times(op).ok_or_else(refused)?)?,
         work => return Err(Refused(work.name().to_owned())),
     };
     if activation == Kernel::LINEAR {
@@ -215,6 +217,7 @@ fn convolution(
     }
     let conv = Conv2d {
         window,
+        spread: conv.spread,
         groups: conv.groups,
         kernel,
         bias,
@@ -269,6 +272,15 @@ fn recurrent(
         },
     };
     builder.recurrent(input, layer)
+}
+
+/// How many times larger a picture becomes, if that is the same everywhere.
+fn times(op: &Op) -> Option<[usize; 2]> {
+    let [height, width, _] = *op.input() else {
+        return None;
+    };
+    let whole = op.shape[0].is_multiple_of(height) && op.shape[1].is_multiple_of(width);
+    whole.then(|| [op.shape[0] / height, op.shape[1] / width])
 }
 
 /// Sums and products, one input after the other.

@@ -14,9 +14,7 @@ mod segment;
 mod show;
 
 pub(super) use affine::Affine;
-pub(super) use op::{
-    Attention, Conv, ConvTranspose, Linear, Op, RecurrentWork, Source, Window, Work,
-};
+pub(super) use op::{Attention, Conv, Linear, Op, RecurrentWork, Source, Window, Work};
 pub(super) use segment::{Segment, segments};
 pub use show::{Plan, Step};
 

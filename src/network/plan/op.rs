@@ -61,7 +61,6 @@ pub(in crate::network) enum Work {
         axis: usize,
     },
     Conv(Conv),
-    ConvTranspose(ConvTranspose),
     Dense(Linear),
     /// A plan of its own for each entry of the first axis.
     Each {
@@ -136,21 +135,16 @@ pub(in crate::network) struct Conv {
     /// Kernel `[rows, columns, channels / groups, outputs]`.
     pub linear: Linear,
     pub window: Window,
+    /// From one row and column of the input to the next, with zeros between them: the strides of a transposed
+    /// convolution, which is one over such a picture.
+    pub spread: [usize; 2],
     pub groups: usize,
 }
 
-/// `keras::Layer::Conv2DTranspose`, channels last.
-#[derive(Clone, Debug)]
-pub(in crate::network) struct ConvTranspose {
-    /// `[rows, columns, filters, channels]`.
-    pub kernel: Vec<f32>,
-    pub bias: Vec<f32>,
-    pub filters: usize,
-    pub size: [usize; 2],
-    pub strides: [usize; 2],
-    pub dilation: [usize; 2],
-    /// What is cut off at the top and the left.
-    pub begin: [usize; 2],
+impl Conv {
+    pub fn is_transposed(&self) -> bool {
+        self.spread != [1, 1]
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -182,8 +176,8 @@ impl Work {
             Self::Bidirectional { .. } => "bidirectional",
             Self::Broadcast => "broadcast",
             Self::Concatenate { .. } => "concatenate",
+            Self::Conv(conv) if conv.is_transposed() => "transposed convolution",
             Self::Conv(_) => "convolution",
-            Self::ConvTranspose(_) => "transposed convolution",
             Self::Dense(_) => "dense",
             Self::Each { .. } => "each step",
             Self::Embedding { .. } => "embedding",

@@ -52,8 +52,9 @@ impl Builder {
         self.nodes[value.0].shape
     }
 
-    /// Convolution, `keras.layers.Conv2D`. A pooling of 2 × 2 that is all that
-    /// reads it becomes part of it.
+    /// Convolution, `keras.layers.Conv2D`, and `Conv2DTranspose` as one over pixels
+    /// that are spread, with its kernel turned by half. A pooling of 2 × 2 that is
+    /// all that reads it becomes part of it.
     ///
     /// # Errors
     /// [`Refused`], see [`Builder`].
@@ -70,7 +71,15 @@ impl Builder {
             conv.kernel.len(),
             &[rows, columns, channels / groups, filters],
         )?;
-        let shape = self.slide(input, &conv.window, filters)?;
+        let plain = groups == 1 && conv.window.strides == [1, 1];
+        if conv.spread.contains(&0) || conv.spread != [1, 1] && !plain {
+            return Err(refused("strides or groups of spread pixels".into()));
+        }
+        let shape = slide(spread(self.shape(input), conv.spread), &conv.window)?;
+        let shape = Shape {
+            channels: filters,
+            ..shape
+        };
         let operation = if groups > 1 && groups == channels && groups == filters {
             Operation::Depthwise(conv)
         } else {
@@ -91,6 +100,7 @@ impl Builder {
         // [.., channels, multiplier] and [.., 1, filters] are the same in memory.
         let conv = Conv2d {
             window: conv.window,
+            spread: [1, 1],
             groups: self.shape(input).channels,
             kernel: conv.kernel,
             bias: conv.bias,
@@ -115,6 +125,7 @@ impl Builder {
         };
         let conv = Conv2d {
             window,
+            spread: [1, 1],
             groups: 1,
             kernel,
             bias,
@@ -135,7 +146,7 @@ impl Builder {
         if dilation != [1, 1] || !covers(0) || !covers(1) {
             return Err(refused("a pooling window that lies in the padding".into()));
         }
-        let shape = self.slide(input, &pool.window, self.shape(input).channels)?;
+        let shape = slide(Some(self.shape(input)), &pool.window)?;
         self.push(Operation::Pool(pool), &[input], shape)
     }
 
@@ -277,6 +288,24 @@ impl Builder {
         self.push(Operation::Pad(padding), &[input], shape)
     }
 
+    /// Every row and every column so many times, `keras.layers.UpSampling2D`.
+    pub fn repeat(&mut self, input: Value, times: [usize; 2]) -> Result<Value, Refused> {
+        let shape = self.shape(input);
+        let sizes = [
+            shape.height.checked_mul(times[0]),
+            shape.width.checked_mul(times[1]),
+        ];
+        let [Some(height), Some(width)] = sizes else {
+            return Err(refused(format!("{shape:?} {times:?} times")));
+        };
+        let shape = Shape {
+            height,
+            width,
+            ..shape
+        };
+        self.push(Operation::Repeat(times), &[input], shape)
+    }
+
     /// The same values in the same order under another shape, as Flatten and
     /// Reshape do; costs nothing.
     pub fn reshape(&mut self, input: Value, shape: Shape) -> Result<Value, Refused> {
@@ -294,31 +323,6 @@ impl Builder {
     /// For one instruction set.
     pub(super) fn build_for(self, output: Value, isa: Isa) -> Result<Program, Refused> {
         plan::plan(self.nodes, output.0, isa)
-    }
-
-    /// The shape that a window makes of `input`.
-    fn slide(&self, input: Value, window: &Window, channels: usize) -> Result<Shape, Refused> {
-        let shape = self.shape(input);
-        let steps = |axis: usize, size: usize| {
-            let (before, after) = window.padding[axis];
-            let padded = size.checked_add(before)?.checked_add(after)?;
-            let reach = window.size[axis]
-                .checked_sub(1)?
-                .checked_mul(window.dilation[axis])?
-                .checked_add(1)?;
-            padded
-                .checked_sub(reach)?
-                .checked_div(window.strides[axis])?
-                .checked_add(1)
-        };
-        match (steps(0, shape.height), steps(1, shape.width)) {
-            (Some(height), Some(width)) => Ok(Shape {
-                height,
-                width,
-                channels,
-            }),
-            _ => Err(refused(format!("{window:?} on {shape:?}"))),
-        }
     }
 
     fn push(
@@ -341,6 +345,40 @@ impl Builder {
         });
         Ok(Value(self.nodes.len() - 1))
     }
+}
+
+/// A picture with zeros between its pixels.
+fn spread(shape: Shape, [down, right]: [usize; 2]) -> Option<Shape> {
+    let along = |size: usize, step: usize| size.checked_sub(1)?.checked_mul(step)?.checked_add(1);
+    Some(Shape {
+        height: along(shape.height, down)?,
+        width: along(shape.width, right)?,
+        ..shape
+    })
+}
+
+/// The shape that a window makes of a picture.
+fn slide(shape: Option<Shape>, window: &Window) -> Result<Shape, Refused> {
+    let steps = |axis: usize, size: usize| {
+        let (before, after) = window.padding[axis];
+        let padded = size.checked_add(before)?.checked_add(after)?;
+        let reach = window.size[axis]
+            .checked_sub(1)?
+            .checked_mul(window.dilation[axis])?
+            .checked_add(1)?;
+        padded
+            .checked_sub(reach)?
+            .checked_div(window.strides[axis])?
+            .checked_add(1)
+    };
+    let slid = shape.and_then(|shape| {
+        Some(Shape {
+            height: steps(0, shape.height)?,
+            width: steps(1, shape.width)?,
+            ..shape
+        })
+    });
+    slid.ok_or_else(|| refused(format!("{window:?} on {shape:?}")))
 }
 
 fn refused(what: String) -> Refused {

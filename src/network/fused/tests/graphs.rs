@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Random, check, conv, depthwise, padded, shape};
-use crate::network::fused::operation::{DepthwiseConv2d, Pool2d, Pooling, Shape, Window};
+use crate::network::fused::operation::{Conv2d, DepthwiseConv2d, Pool2d, Pooling, Shape, Window};
 use crate::network::fused::program::{Kernel, Step};
 use crate::network::fused::{Activation, Builder, Statistics, Value};
 
@@ -49,7 +49,7 @@ fn grow(
 ) -> Option<Value> {
     let input = builder.shape(value);
     let other = random.pick(values);
-    let made = match random.below(13) {
+    let made = match random.below(15) {
         0 | 1 => {
             let filters = random.pick(&[4, 8, 17]);
             let window = match random.below(2) {
@@ -113,6 +113,25 @@ fn grow(
         11 => {
             let padding = [(1, 0), (random.below(3), 2)];
             builder.zero_pad(value, padding)
+        }
+        12 => {
+            let times = [random.between(1, 3), random.between(1, 2)];
+            // What grows soon takes all the time.
+            match input.values() {
+                ..2000 => builder.repeat(value, times),
+                _ => return None,
+            }
+        }
+        13 => {
+            let filters = random.pick(&[4, 8, 17]);
+            let conv = Conv2d {
+                spread: [random.between(1, 2), random.between(1, 3)],
+                ..conv(random, padded(3, 1), [input.channels, filters], 1)
+            };
+            match input.values() {
+                ..2000 => builder.conv2d(value, conv),
+                _ => return None,
+            }
         }
         _ => builder.activation(value, Activation::Tanh),
     };
@@ -245,4 +264,23 @@ fn sizes_that_do_not_fit_are_refused() {
     };
     assert!(builder.pool2d(value, pool).is_err());
     assert!(Builder::new(shape(1 << 20, 1 << 20, 1 << 30)).is_err());
+    assert!(builder.repeat(value, [usize::MAX, 1]).is_err());
+}
+
+#[test]
+fn strides_that_would_take_a_list_of_pixels_for_each_pixel_are_refused() {
+    for (stride, is_refused) in [(32, false), (33, true)] {
+        let (mut builder, value) = Builder::new(shape(1, 1, 1)).unwrap();
+        let window = Window {
+            padding: [(0, stride - 1); 2],
+            ..padded(1, 1)
+        };
+        let conv = Conv2d {
+            spread: [stride; 2],
+            ..conv(&mut Random(1), window, [1, 1], 1)
+        };
+        let large = builder.conv2d(value, conv).unwrap();
+        assert_eq!(builder.shape(large), shape(stride, stride, 1));
+        assert_eq!(builder.build(large).is_err(), is_refused, "{stride}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ALL, HALVING, Random, check, conv, depthwise, padded, shape};
-use crate::network::fused::operation::{Pool2d, Pooling, Shape, Window};
+use crate::network::fused::operation::{Conv2d, Pool2d, Pooling, Shape, Window};
 use crate::network::fused::program::{Kernel, Step};
 use crate::network::fused::simd::Isa;
 use crate::network::fused::{
@@ -45,6 +45,48 @@ fn a_grouped_convolution_is_what_the_reference_says() {
         let output = builder.conv2d(value, conv).unwrap();
         check(&builder, output, &mut random);
     }
+}
+
+#[test]
+fn a_convolution_over_spread_pixels_is_what_the_reference_says() {
+    let mut random = Random(15);
+    let mut checked = 0;
+    for _ in 0..40 {
+        let channels = random.pick(&[1, 3, 8, 20]);
+        let input = shape(random.between(1, 6), random.between(1, 6), channels);
+        let (mut builder, value) = Builder::new(input).unwrap();
+        // A layer before it leaves a border for it, or a wider one for another reader.
+        let before = random.below(3);
+        let value = match before {
+            0 => value,
+            _ => builder.activation(value, Activation::Tanh).unwrap(),
+        };
+        let window = Window {
+            size: [random.between(1, 5), random.between(1, 5)],
+            strides: [1, 1],
+            dilation: [random.between(1, 3), random.between(1, 2)],
+            padding: [0, 1].map(|_| (random.between(3, 13), random.between(3, 7))),
+        };
+        let filters = random.pick(&[1, 8, 17, 40]);
+        let conv = Conv2d {
+            spread: [random.between(1, 4), random.between(2, 3)],
+            ..conv(&mut random, window, [channels, filters], 1)
+        };
+        let Ok(mut output) = builder.conv2d(value, conv) else {
+            // Its window does not fit.
+            continue;
+        };
+        checked += 1;
+        if before == 2 {
+            let around = super::conv(&mut random, padded(5, 1), [channels, 4], 1);
+            let other = builder.conv2d(value, around).unwrap();
+            let other = builder.global_pool(other, Pooling::Max).unwrap();
+            let means = builder.global_pool(output, Pooling::Average).unwrap();
+            output = builder.concat(&[other, means]).unwrap();
+        }
+        check(&builder, output, &mut random);
+    }
+    assert!(checked > 30, "{checked}");
 }
 
 #[test]

@@ -64,8 +64,9 @@ impl Random {
         window
     }
 
+    /// But for the last of all, the exponential: one of another is too large for float32.
     fn activation(&mut self) -> Activation {
-        self.pick(&ALL)
+        self.pick(&ALL[..ALL.len() - 1])
     }
 }
 
@@ -147,6 +148,7 @@ fn conv(
     let depth = window.size[0] * window.size[1] * channels / groups;
     Conv2d {
         window,
+        spread: [1, 1],
         groups,
         kernel: Arc::new(random.values(depth * filters)),
         bias: Arc::new(random.values(filters)),

@@ -1,12 +1,14 @@
 //! Convolution and pooling as operations over pictures, channels last.
 
+use std::sync::Arc;
+
 use super::Lowering;
 use super::weighted::linear;
 use super::weights::Weights;
 use super::wire::Wire;
 use crate::keras::{Activation, Layer, extent};
 use crate::network::Error;
-use crate::network::plan::op::{Conv, ConvTranspose, Window, Work};
+use crate::network::plan::op::{Conv, Linear, Source, Window, Work};
 
 impl Lowering<'_> {
     pub(super) fn convolution(&mut self, weights: Weights) -> Result<Wire, Error> {
@@ -39,6 +41,7 @@ impl Lowering<'_> {
                 dilation: dilation_rate,
                 padding: [pad(0), pad(1)],
             },
+            spread: [1, 1],
             groups,
         };
         let shape = self.picture_shape(data_format);
@@ -46,6 +49,8 @@ impl Lowering<'_> {
         Ok(self.picture_wire(value, data_format, activation))
     }
 
+    /// As a convolution over the spread picture, with the kernel turned by half: `y` is `stride * x + tap - begin` for
+    /// the pixel that `tap` takes from `x` to `y`.
     pub(super) fn transposed_convolution(&mut self, mut weights: Weights) -> Result<Wire, Error> {
         let Layer::Conv2DTranspose {
             filters,
@@ -61,17 +66,44 @@ impl Lowering<'_> {
             return Err(self.refuse("is not a transposed convolution"));
         };
         let source = self.picture(data_format);
-        let work = Work::ConvTranspose(ConvTranspose {
-            kernel: weights.take("kernel"),
-            bias: weights.take("bias"),
-            filters,
-            size: kernel_size,
-            strides,
-            dilation: dilation_rate,
-            begin,
-        });
         let shape = self.picture_shape(data_format);
-        let value = self.push(work, vec![source], &shape);
+        let along = |axis: usize| {
+            let spread = (source.shape[axis] - 1) * strides[axis] + 1;
+            let before = extent(kernel_size[axis], dilation_rate[axis]) - 1 - begin[axis];
+            let after = (begin[axis] + shape[axis]).saturating_sub(spread);
+            ((before, after), spread.saturating_sub(begin[axis]))
+        };
+        let [(rows, least_rows), (columns, least_columns)] = [along(0), along(1)];
+        let conv = Conv {
+            linear: Linear {
+                kernel: Arc::new(turned(&weights.take("kernel"), filters, source.shape[2])),
+                bias: Arc::new(weights.take("bias")),
+                outputs: filters,
+            },
+            window: Window {
+                size: kernel_size,
+                strides: [1, 1],
+                dilation: dilation_rate,
+                padding: [rows, columns],
+            },
+            spread: strides,
+            groups: 1,
+        };
+        // With an output padding of 0 it may end before the last pixel.
+        let made = [
+            shape[0].max(least_rows),
+            shape[1].max(least_columns),
+            filters,
+        ];
+        let mut value = self.push(Work::Conv(conv), vec![source], &made);
+        if made[..] != shape[..] {
+            let kept = shape.iter().map(|&size| [0, size]).collect();
+            let made = Source {
+                value,
+                shape: made.to_vec(),
+            };
+            value = self.push(Work::Slice(kept), vec![made], &shape);
+        }
         Ok(self.picture_wire(value, data_format, activation))
     }
 
@@ -102,4 +134,15 @@ impl Lowering<'_> {
         let value = self.push(Work::Pool { kind, window }, vec![source], &shape);
         Ok(self.picture_wire(value, data_format, Activation::Linear))
     }
+}
+
+/// The kernel `[rows, columns, filters, channels]` of a transposed convolution as that of the convolution over the spread
+/// picture, `[rows, columns, channels, filters]`: its last tap comes first.
+fn turned(kernel: &[f32], filters: usize, channels: usize) -> Vec<f32> {
+    let taps = kernel.rchunks_exact(filters * channels);
+    let weights = taps.flat_map(|tap| {
+        let inputs = 0..channels;
+        inputs.flat_map(move |c| (0..filters).map(move |f| tap[f * channels + c]))
+    });
+    weights.collect()
 }

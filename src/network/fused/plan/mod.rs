@@ -1,22 +1,22 @@
 //! From operations to steps: fusing, borders, and a workspace in which a value
 //! takes the place of those that nobody reads any more.
 
+mod conv;
+
 use std::collections::HashMap;
 
 use super::attention::Attention;
 use super::depthwise::Depthwise;
-use super::geometry::{parts, quads, tiles, walk, widest};
+use super::geometry::widest;
 use super::layout::Layout;
 use super::multiply::Pool as PoolFour;
 use super::operation::{Conv2d, Node, Operation, Pooling, Window};
-use super::pack::{Matrix, NO_BOUNDS, Packed};
 use super::pass::{Function, Pass};
 use super::place::place;
 use super::pool::Pool;
 use super::program::{Kernel, Place, Program, Step};
 use super::recurrent::Recurrence;
 use super::simd::{Isa, LINE_VALUES};
-use super::winograd::Winograd;
 use super::{Activation, Refused};
 
 /// Makes a program of `nodes` that gives what node `output` makes.
@@ -129,13 +129,14 @@ impl<'a> Planner<'a> {
             Pooling::Average => conv.activation.bounds().is_some(),
         };
         let alone = self.live[index] && self.readers[input] == 1;
-        (pool.window == window && commutes && alone).then_some(input)
+        let fits = pool.window == window && conv.spread == [1, 1];
+        (fits && commutes && alone).then_some(input)
     }
 
     /// Gives what `index` reads the border that it reads past the edges, if
     /// that value may have one.
     fn widen_input(&mut self, index: usize) {
-        let Some(window) = self.window(index).filter(|_| self.live[index]) else {
+        let Some(border) = self.border(index).filter(|_| self.live[index]) else {
             return;
         };
         let input = self.nodes[index].inputs[0];
@@ -147,13 +148,10 @@ impl<'a> Planner<'a> {
         );
         let layout = &mut self.layouts[input];
         let wide = Layout {
-            border: widest(layout.border, window.padding),
+            border: widest(layout.border, border),
             ..*layout
         };
-        let own = Layout {
-            border: window.padding,
-            ..*layout
-        };
+        let own = Layout { border, ..*layout };
         let more = wide.len() - layout.len();
         let fits = wide.len() <= layout.len() + own.len() && self.bordered + more <= MOST_BORDERED;
         if !fixed && fits && input != self.output && !self.nodes.iter().any(aliased) {
@@ -162,11 +160,10 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The window of an operation that needs zeros around its input.
-    fn window(&self, index: usize) -> Option<Window> {
+    /// The zeros that an operation needs around its input.
+    fn border(&self, index: usize) -> Option<[(usize, usize); 2]> {
         match &self.nodes[index].operation {
-            Operation::Conv(conv) => Some(conv.window),
-            Operation::Depthwise(conv) => Some(conv.window),
+            Operation::Conv(conv) | Operation::Depthwise(conv) => Some(conv.border()),
             _ => None,
         }
     }
@@ -208,7 +205,7 @@ impl<'a> Planner<'a> {
                 }
             }
             Operation::Depthwise(conv) => {
-                let (input, layout) = self.bordered(node.inputs[0], &conv.window)?;
+                let (input, layout) = self.bordered(node.inputs[0], conv.border())?;
                 let kernel = Depthwise::new(conv, layout, self.layouts[index], self.isa);
                 self.push(index, &[], Kernel::Depthwise(kernel));
                 self.last().inputs.push(input);
@@ -267,56 +264,28 @@ impl<'a> Planner<'a> {
         conv: &Conv2d,
         pool: PoolFour,
     ) -> Result<(), Refused> {
-        let (input, layout) = self.bordered(self.nodes[conv_index].inputs[0], &conv.window)?;
-        let matrix = Matrix {
-            values: &conv.kernel,
-            bias: &conv.bias,
-            channels: layout.shape.channels / conv.groups.max(1),
-            groups: conv.groups.max(1),
-            bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
-        };
-        let output = &self.layouts[index];
-        let tiles = tiles(&layout, (output, self.nodes[conv_index].shape), conv, pool);
-        if let Some(tiles) = tiles
-            && tiles.are_worth_it(conv.bias.len(), self.isa)
-        {
-            let kernel = Winograd::new(&matrix, tiles, self.isa);
-            self.push(index, &[], Kernel::Winograd(kernel));
-            self.last().inputs.push(input);
-            self.last().after = after(conv.activation);
-            return Ok(());
-        }
-        let mut walk = walk(&layout, output, conv, pool)?;
-        let kernel = match quads(&layout, output, conv, &walk) {
-            Some(quads) => Kernel::Thin {
-                packed: Packed::new(&matrix, self.isa, self.isa.widest() / 2),
-                quads,
-            },
-            None => {
-                walk.parts = parts(&layout, output, conv, &walk);
-                Kernel::Multiply {
-                    packed: Packed::new(&matrix, self.isa, self.isa.widest()),
-                    walk,
-                }
-            }
-        };
+        let node = &self.nodes[conv_index];
+        let (input, layout) = self.bordered(node.inputs[0], conv.border())?;
+        let pictures = (&layout, &self.layouts[index], node.shape);
+        let kernel = conv::kernel(conv, pool, pictures, self.isa)?;
         self.push(index, &[], kernel);
         self.last().inputs.push(input);
         self.last().after = after(conv.activation);
         Ok(())
     }
 
-    /// Where node `index` can be read with the window's padding around it; a
-    /// copy if it has no such border itself.
-    fn bordered(&mut self, index: usize, window: &Window) -> Result<(Place, Layout), Refused> {
+    /// Where node `index` can be read with zeros around it; a copy if it has no
+    /// such border itself.
+    fn bordered(
+        &mut self,
+        index: usize,
+        border: [(usize, usize); 2],
+    ) -> Result<(Place, Layout), Refused> {
         let layout = self.layouts[index];
-        if widest(layout.border, window.padding) == layout.border {
+        if widest(layout.border, border) == layout.border {
             return Ok((self.places[&index], layout));
         }
-        let bordered = Layout {
-            border: window.padding,
-            ..layout
-        };
+        let bordered = Layout { border, ..layout };
         let place = self.buffer(bordered.len());
         let copy = Pass {
             isa: self.isa,

@@ -1,0 +1,55 @@
+//! Which kernel computes a convolution.
+
+use crate::network::fused::Refused;
+use crate::network::fused::geometry::{parts, quads, tiles, walk};
+use crate::network::fused::layout::Layout;
+use crate::network::fused::multiply::Pool;
+use crate::network::fused::operation::{Conv2d, Shape};
+use crate::network::fused::pack::{Matrix, NO_BOUNDS, Packed};
+use crate::network::fused::program::Kernel;
+use crate::network::fused::simd::Isa;
+use crate::network::fused::spread;
+use crate::network::fused::winograd::Winograd;
+
+/// From what it reads to what is stored; `result` is what is pooled then.
+pub(super) fn kernel(
+    conv: &Conv2d,
+    pool: Pool,
+    (input, output, result): (&Layout, &Layout, Shape),
+    isa: Isa,
+) -> Result<Kernel, Refused> {
+    let groups = conv.groups.max(1);
+    let matrix = Matrix {
+        values: &conv.kernel,
+        bias: &conv.bias,
+        channels: input.shape.channels / groups,
+        groups,
+        bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
+    };
+    if conv.spread != [1, 1] {
+        let (walk, taps) = spread::walk(input, output, conv)?;
+        let of_tap = matrix.channels * conv.bias.len();
+        let kernel = taps
+            .iter()
+            .map(|tap| &conv.kernel[tap * of_tap..][..of_tap]);
+        let kernel = kernel.collect::<Vec<_>>().concat();
+        let matrix = Matrix {
+            values: &kernel,
+            ..matrix
+        };
+        let packed = Packed::new(&matrix, isa, isa.widest());
+        return Ok(Kernel::Multiply { packed, walk });
+    }
+    let tiles = tiles(input, (output, result), conv, pool);
+    if let Some(tiles) = tiles.filter(|tiles| tiles.are_worth_it(conv.bias.len(), isa)) {
+        return Ok(Kernel::Winograd(Winograd::new(&matrix, tiles, isa)));
+    }
+    let mut walk = walk(input, output, conv, pool)?;
+    if let Some(quads) = quads(input, output, conv, &walk) {
+        let packed = Packed::new(&matrix, isa, isa.widest() / 2);
+        return Ok(Kernel::Thin { packed, quads });
+    }
+    walk.parts = parts(input, output, conv, &walk);
+    let packed = Packed::new(&matrix, isa, isa.widest());
+    Ok(Kernel::Multiply { packed, walk })
+}

@@ -1,0 +1,127 @@
+//! How a convolution walks over a picture whose pixels are spread, which is what
+//! a transposed convolution does.
+//!
+//! Only taps on a pixel are multiplied, none on the zeros between two: results
+//! as far apart as the pixels are see the same taps, one pixel further each, and
+//! are a part of the walk. With strides of 2 there are four such phases, and
+//! each tap belongs to one of them.
+
+use super::Refused;
+use super::geometry::fits_32_bits;
+use super::layout::Layout;
+use super::multiply::{Part, Pool, Walk};
+use super::operation::Conv2d;
+
+/// Results along an axis that see the same taps.
+struct Phase {
+    /// Every `spread`-th from this one on.
+    first: usize,
+    /// The pixel under the first result's first tap, counted from the corner of the border.
+    begin: usize,
+    /// Which taps are on a pixel, and how many pixels behind the first of them.
+    taps: Vec<(usize, usize)>,
+}
+
+fn phases(input: &Layout, conv: &Conv2d, axis: usize, results: usize) -> Vec<Phase> {
+    let (spread, window) = (conv.spread[axis], &conv.window);
+    let phase = |first| Phase {
+        first,
+        begin: 0,
+        taps: Vec::new(),
+    };
+    let mut phases: Vec<Phase> = (0..spread.min(results)).map(phase).collect();
+    // Of the first result, and one pixel more, so that nothing is negative.
+    let corner = (input.border[axis].0 + 1) * spread - window.padding[axis].0;
+    for tap in 0..window.size[axis] {
+        let at = corner + tap * window.dilation[axis];
+        let on_pixel = at.next_multiple_of(spread);
+        if let Some(phase) = phases.get_mut(on_pixel - at) {
+            let pixel = on_pixel / spread - 1;
+            if phase.taps.is_empty() {
+                phase.begin = pixel;
+            }
+            phase.taps.push((tap, pixel - phase.begin));
+        }
+    }
+    phases
+}
+
+/// With more, there would be more lists of pixels than pixels in them.
+const MOST_PHASES: usize = 1024;
+
+/// The walk, and the kernel's taps in the order in which it has them.
+///
+/// # Errors
+/// [`Refused`] if a picture is too large, or strides are.
+pub(super) fn walk(
+    input: &Layout,
+    output: &Layout,
+    conv: &Conv2d,
+) -> Result<(Walk, Vec<usize>), Refused> {
+    fits_32_bits(input, output)?;
+    let rows = phases(input, conv, 0, output.shape.height);
+    let columns = phases(input, conv, 1, output.shape.width);
+    if rows.len() * columns.len() > MOST_PHASES {
+        return Err(Refused(format!("strides of {:?}", conv.spread)));
+    }
+    let in_run = in_run(&columns);
+    let (mut taps, mut order, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+    let run = in_run * input.shape.channels;
+    for row in &rows {
+        for column in &columns {
+            let first = taps.len();
+            for &(y, down) in &row.taps {
+                order.extend(column.taps.iter().map(|(x, _)| y * conv.window.size[1] + x));
+                let runs = column.taps.iter().step_by(in_run);
+                taps.extend(runs.map(|(_, right)| input.at(down, *right) as u32));
+            }
+            let (pixels, stored) = pixels([row, column], conv.spread, input, output);
+            parts.push(Part {
+                pixels,
+                stored,
+                taps: first..taps.len(),
+                run: 0..run,
+            });
+        }
+    }
+    let none = Part {
+        pixels: Vec::new(),
+        stored: Vec::new(),
+        taps: 0..0,
+        run: 0..run,
+    };
+    let walk = Walk {
+        all: none,
+        parts,
+        taps,
+        run,
+        pool: Pool::None,
+    };
+    Ok((walk, order))
+}
+
+/// Taps of a row that are neighbours in memory make one run, if all phases have as many: how many in one.
+fn in_run(columns: &[Phase]) -> usize {
+    let most = columns.iter().map(|phase| phase.taps.len()).max();
+    let most = most.unwrap_or(0).max(1);
+    let is_run = |phase: &Phase| phase.taps.iter().map(|(_, pixel)| *pixel).eq(0..most);
+    if columns.iter().all(is_run) { most } else { 1 }
+}
+
+/// Where the windows of a phase's results begin, and where the results go.
+fn pixels(
+    [row, column]: [&Phase; 2],
+    [down, right]: [usize; 2],
+    input: &Layout,
+    output: &Layout,
+) -> (Vec<u32>, Vec<u32>) {
+    let rows = (row.first..output.shape.height).step_by(down);
+    let places = rows.enumerate().flat_map(|(row_at, y)| {
+        let columns = (column.first..output.shape.width).step_by(right);
+        columns.enumerate().map(move |(column_at, x)| {
+            let begin = input.at(row.begin + row_at, column.begin + column_at);
+            (begin as u32, output.pixel(y, x) as u32)
+        })
+    });
+    places.unzip()
+}
