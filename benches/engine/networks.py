@@ -90,6 +90,16 @@ def lstm():
     return sequential((28, 28), layers.LSTM(64), layers.Dense(10, activation="softmax"))
 
 
+def autoencoder():
+    def larger(filters):
+        return layers.Conv2DTranspose(filters, 3, strides=2, padding="same", activation="relu")
+
+    return sequential(
+        (28, 28, 1), conv(16, strides=2, padding="same"), conv(32, strides=2, padding="same"), larger(32), larger(16),
+        layers.Conv2D(1, 3, padding="same", activation="sigmoid"), layers.Flatten(),
+    )
+
+
 def built_in(name):
     return lambda: keras.models.load_model(ROOT / "weights" / f"{name}.keras")
 
@@ -105,6 +115,7 @@ NETWORKS = {
     "odd": odd,
     "keyword": keyword,
     "lstm": lstm,
+    "autoencoder": autoencoder,
 }
 
 

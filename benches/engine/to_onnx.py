@@ -90,7 +90,10 @@ def to_onnx(model):
         inputs = [names.get(id(source), "x") for source in sources(layer)] or ["x"]
         x = inputs[0]
         size = layer.input.shape[1:3] if hasattr(layer.input, "shape") else None
-        if isinstance(layer, (layers.InputLayer, layers.Dropout, layers.Flatten)):
+        if isinstance(layer, layers.Flatten) and layer is model.layers[-1]:
+            assert layer.input.shape[-1] == 1, "channels would be in another order"
+            x = w.node("Flatten", [x])
+        elif isinstance(layer, (layers.InputLayer, layers.Dropout, layers.Flatten)):
             pass
         elif isinstance(layer, layers.Rescaling):
             assert layer.offset == 0.0
@@ -104,11 +107,18 @@ def to_onnx(model):
             x = w.node("Conv", [x, w.weight(kernel), w.weight(bias)], group=channels, strides=layer.strides,
                        pads=pads(layer, size, layer.kernel_size))
             x = w.activation(x, layer.activation.__name__)
-        elif isinstance(layer, layers.Conv2D):
+        elif isinstance(layer, layers.Conv2D) and not isinstance(layer, layers.Conv2DTranspose):
             kernel, bias = folded(layer, only_reader(model, layer))
             kernel, first = kernel * first, 1.0
             x = w.node("Conv", [x, w.weight(kernel.transpose(3, 2, 0, 1)), w.weight(bias)], strides=layer.strides,
                        pads=pads(layer, size, layer.kernel_size))
+            x = w.activation(x, layer.activation.__name__)
+        elif isinstance(layer, layers.Conv2DTranspose):
+            assert layer.padding == "same"
+            kernel, bias = np.asarray(layer.kernel).transpose(3, 2, 0, 1), np.asarray(layer.bias)
+            total = [max(k - s, 0) for k, s in zip(layer.kernel_size, layer.strides)]
+            x = w.node("ConvTranspose", [x, w.weight(kernel), w.weight(bias)], strides=layer.strides,
+                       pads=[t // 2 for t in total] + [t - t // 2 for t in total])
             x = w.activation(x, layer.activation.__name__)
         elif isinstance(layer, layers.Dense):
             kernel, bias = np.asarray(layer.kernel, np.float64) * first, np.asarray(layer.bias)
