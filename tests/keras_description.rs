@@ -176,3 +176,42 @@ fn a_description_that_asks_for_too_much_is_refused() {
         &["values between layers"],
     );
 }
+
+#[test]
+fn a_transposed_convolution_that_asks_for_too_much_is_refused() {
+    let refused = |input: [u64; 3], changes: Value, message: &str| {
+        let mut layer = json!({
+            "filters": 1, "kernel_size": [3, 3], "strides": [2, 2], "dilation_rate": [1, 1], "begin": [0, 0],
+            "size": [6, 8], "data_format": "ChannelsLast", "use_bias": false, "activation": "Linear"});
+        for (option, value) in changes.as_object().unwrap() {
+            layer[option] = value.clone();
+        }
+        tampered(
+            |m| {
+                let nodes = m["nodes"].as_array_mut().unwrap();
+                nodes.truncate(2);
+                nodes[0]["output_shape"] = json!(input);
+                nodes[1]["output_shape"] = json!([layer["size"][0], layer["size"][1], 1]);
+                nodes[1]["layer"] = json!({"Conv2DTranspose": layer});
+            },
+            &["'dense'", message],
+        );
+    };
+    // 16 million rows of padding on either side of a pixel of 64 channels.
+    let tall =
+        json!({"kernel_size": [2, 1], "dilation_rate": [1 << 24, 1], "size": [(1 << 24) + 1, 1]});
+    refused([1, 1, 64], tall, "exceeds");
+    // A padded picture of 2^64 values.
+    let wide = json!({"kernel_size": [1, 2], "strides": [1, 1], "dilation_rate": [1, (1 << 25) - 1],
+        "size": [1 << 26, 1]});
+    refused([1, 1, 8192], wide, "exceeds");
+    // As wide as the input and as high as the result.
+    let crossed = json!({"kernel_size": [1, 1], "strides": [1, 1], "size": [1 << 26, 1]});
+    refused([1, 1 << 26, 1], crossed, "exceeds");
+    // Results that see only padding cost as much as others.
+    let far = json!({"kernel_size": [256, 256], "size": [1024, 1024]});
+    refused([1, 1, 8], far, "multiply-adds");
+    refused([4, 4, 1], json!({"begin": [3, 0]}), "begins at");
+    refused([4, 4, 1], json!({"begin": [u64::MAX, 0]}), "begins at");
+    refused([4, 4, 1], json!({"strides": [0, 2]}), "strides");
+}

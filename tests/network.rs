@@ -532,26 +532,6 @@ fn every_other_layer_is_the_same_optimized_fused_and_plain() {
                 });
             }
         }
-        // Beyond the last pixel, before it, with every tap in a phase of its own, and as a convolution.
-        for (begin, strides, dilation_rate, size) in [
-            (0, [2, 3], [1, 1], [9, 12]),
-            (1, [2, 3], [1, 2], [9, 12]),
-            (1, [2, 2], [1, 1], [7, 3]),
-            (0, [4, 3], [2, 3], [18, 9]),
-            (1, [1, 1], [2, 1], [5, 2]),
-        ] {
-            layers.push(Layer::Conv2DTranspose {
-                filters: 2,
-                kernel_size: [3, 2],
-                strides,
-                dilation_rate,
-                begin: [begin, begin],
-                size,
-                data_format,
-                use_bias: true,
-                activation: Activation::Relu,
-            });
-        }
     }
     for (seed, layer) in layers.into_iter().enumerate() {
         let mut maker = Maker::new(seed as u64, &[5, 3, 4]);
@@ -577,6 +557,96 @@ fn every_other_layer_is_the_same_optimized_fused_and_plain() {
         maker.add(Layer::Merge { op: MergeOp::Add }, &[sum, 0]);
         maker.then(layer_normalization(&[1], Statistics::MeanAndVariance));
         assert_all_agree(&maker.model(), &mut Random(7));
+    }
+}
+
+/// Strides, dilation, where it begins, and size.
+fn transposed(
+    strides: [usize; 2],
+    dilation_rate: [usize; 2],
+    begin: [usize; 2],
+    size: [usize; 2],
+) -> Layer {
+    Layer::Conv2DTranspose {
+        filters: 2,
+        kernel_size: [3, 2],
+        strides,
+        dilation_rate,
+        begin,
+        size,
+        data_format: DataFormat::ChannelsLast,
+        use_bias: true,
+        activation: Activation::Relu,
+    }
+}
+
+#[test]
+fn every_transposed_convolution_is_the_same_optimized_fused_and_plain() {
+    let layers = [
+        // Longer than what the pixels reach.
+        transposed([2, 3], [1, 1], [0, 0], [12, 12]),
+        transposed([2, 3], [1, 2], [1, 1], [9, 12]),
+        // Ends before the last pixel.
+        transposed([2, 2], [1, 1], [1, 1], [7, 3]),
+        // All taps of a row, or none, are on pixels.
+        transposed([4, 2], [2, 2], [0, 0], [18, 7]),
+        // With strides of 1 it is a convolution.
+        transposed([1, 1], [2, 1], [1, 0], [8, 4]),
+    ];
+    for (seed, layer) in layers.into_iter().enumerate() {
+        let mut maker = Maker::new(seed as u64, &[5, 3, 4]);
+        maker.then(layer);
+        let model = maker.model();
+        assert_all_agree(&model, &mut Random(seed as u64));
+        let network = Network::new(model, Backend::Flex).unwrap();
+        let mut steps = network.plan().steps.iter();
+        assert!(steps.any(|step| step.is_fused), "layer {seed} has a kernel");
+    }
+}
+
+#[test]
+fn what_stands_around_a_transposed_convolution_gives_what_it_gave() {
+    let shift = || Layer::Rescaling {
+        scale: vec![2.0],
+        offset: vec![-1.0],
+    };
+    let pad = || Layer::Pad {
+        amounts: vec![[1, 0], [2, 1], [0, 0]],
+    };
+    let halve = || Layer::Pooling2D {
+        kind: Pool::Max,
+        pool_size: [2, 2],
+        strides: [2, 2],
+        padding: Padding::Valid,
+        data_format: DataFormat::ChannelsLast,
+    };
+    // Every pixel of the input is one of the result, with the bias between them: no padding, and yet zeros.
+    let alone = |size| Layer::Conv2DTranspose {
+        filters: 2,
+        kernel_size: [1, 1],
+        strides: [2, 2],
+        dilation_rate: [1, 1],
+        begin: [0, 0],
+        size,
+        data_format: DataFormat::ChannelsLast,
+        use_bias: true,
+        activation: Activation::Linear,
+    };
+    let relu = || Layer::Activation {
+        activation: Activation::Relu,
+    };
+    let networks = [
+        vec![shift(), alone([9, 5])],
+        vec![pad(), transposed([2, 2], [1, 1], [1, 1], [12, 12])],
+        vec![transposed([2, 2], [1, 1], [0, 0], [11, 6]), halve()],
+        vec![alone([9, 5]), batch_normalization(2), relu(), shift()],
+    ];
+    for (seed, layers) in networks.into_iter().enumerate() {
+        let mut maker = Maker::new(seed as u64, &[5, 3, 4]);
+        for layer in layers {
+            maker.then(layer);
+        }
+        assert_all_agree(&maker.model(), &mut Random(seed as u64));
     }
 }
 

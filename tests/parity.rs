@@ -22,7 +22,7 @@ fn array(path: &str) -> npy::Array {
 
 /// How many of `count` examples a backend is asked. burn-ndarray is not optimised
 /// in the dev profile (see Cargo.toml) and would take many minutes for all of
-/// them; `cargo test --release` asks it for all.
+/// them; `CARGO_PROFILE_RELEASE_LTO=off cargo test --release --test parity` asks it for all.
 fn share(backend: Backend, count: usize) -> usize {
     if cfg!(debug_assertions) && backend == Backend::Ndarray {
         count.div_ceil(50)

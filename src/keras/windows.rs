@@ -86,16 +86,29 @@ impl Layer {
         };
         window.check()?;
         let reach = [0, 1].map(|axis| extent(kernel_size[axis], dilation_rate[axis]));
-        let full = |axis: usize, size: usize| {
-            let steps = size.saturating_sub(1).saturating_mul(strides[axis]);
-            steps.saturating_add(reach[axis])
-        };
-        let full = [full(0, picture.height), full(1, picture.width)];
-        // The full result is a tensor too.
-        elements(&[full[0], full[1], *filters])?;
+        let sizes = [picture.height, picture.width];
+        // The picture with its pixels as far apart as the strides.
+        let spread = [0, 1].map(|axis| {
+            let steps = sizes[axis].saturating_sub(1);
+            steps.saturating_mul(strides[axis]).saturating_add(1)
+        });
+        // The full result is a tensor too, with what is missing behind it.
+        let made = [0, 1].map(|axis| {
+            let full = spread[axis].saturating_add(reach[axis] - 1);
+            full.max(size[axis])
+        });
+        elements(&[made[0], made[1], *filters])?;
         check(begin[0] < reach[0] && begin[1] < reach[1], || {
             format!("it begins at {begin:?}, beyond the first pixel's {reach:?}")
         })?;
+        // And so is the picture with the padding of the convolution over the spread one.
+        let padded = [0, 1].map(|axis| {
+            let before = reach[axis] - 1 - begin[axis];
+            let after = (begin[axis].saturating_add(size[axis])).saturating_sub(spread[axis]);
+            let padding = before / strides[axis] + after / strides[axis];
+            sizes[axis].saturating_add(padding)
+        });
+        elements(&[padded[0], padded[1], picture.channels])?;
         Ok(data_format.shape(*size, *filters))
     }
 }

@@ -21,9 +21,24 @@ impl Layer {
             }
             Self::Conv2DTranspose {
                 kernel_size,
+                strides,
                 filters,
+                size,
+                data_format,
                 ..
-            } => times(times(count(input), kernel_size), &[*filters]).saturating_add(values),
+            } => {
+                let Some(picture) = data_format.picture(input) else {
+                    return 0;
+                };
+                // Each result has the taps that are on pixels, also those on padding.
+                let along = |axis: usize, pixels: usize| {
+                    let stride = strides[axis].max(1);
+                    let results = pixels.saturating_mul(stride).max(size[axis]);
+                    [results, kernel_size[axis].div_ceil(stride)]
+                };
+                let sums = [along(0, picture.height), along(1, picture.width)].concat();
+                times(times(1, &sums), &[picture.channels, *filters])
+            }
             Self::Pooling2D { pool_size, .. } => times(values, pool_size),
             Self::Merge { .. } | Self::Concatenate { .. } => times(values, &[inputs.len()]),
             Self::Recurrent(recurrent) => recurrent.work(input),

@@ -6,7 +6,7 @@
 //! the file's metadata, as JSON under [`DESCRIPTION`], so that one file is the
 //! whole model.
 //!
-//! Any reader of safetensors has the weights then, burn-store among them.
+//! Any reader of safetensors finds the weights; a test has burn-store do so.
 
 use std::borrow::Cow;
 

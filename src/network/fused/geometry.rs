@@ -24,12 +24,11 @@ pub(super) fn taps(input: &Layout, window: &Window) -> Vec<usize> {
 }
 
 /// Where pixels begin is kept in 32 bits.
-pub(super) fn fits_32_bits(input: &Layout, output: &Layout) -> Result<(), Refused> {
+pub(super) fn check_32_bits(input: &Layout, output: &Layout) -> Result<(), Refused> {
+    let message = "a picture with its border of more than 4 G values";
     match u32::try_from(input.len().max(output.len())) {
         Ok(_) => Ok(()),
-        Err(_) => Err(Refused(
-            "a picture with its border of more than 4 G values".into(),
-        )),
+        Err(_) => Err(Refused(message.into())),
     }
 }
 
@@ -40,7 +39,7 @@ pub(super) fn walk(
     conv: &Conv2d,
     pool: Pool,
 ) -> Result<Walk, Refused> {
-    fits_32_bits(input, output)?;
+    check_32_bits(input, output)?;
     let Window {
         size,
         strides,
@@ -78,7 +77,7 @@ pub(super) fn walk(
     }
     Ok(Walk {
         run: all.run.end,
-        all,
+        all: Some(all),
         parts: Vec::new(),
         taps,
         pool,
@@ -127,6 +126,9 @@ const MOST_PARTS: usize = 100;
 /// The pixels of a walk by what of their windows lies in the picture.
 pub(super) fn parts(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk) -> Vec<Part> {
     let window = &conv.window;
+    let Some(all) = &walk.all else {
+        return Vec::new();
+    };
     // Four pixels that are pooled reach over an edge by one row or column less, which is mostly none.
     if walk.pool != Pool::None || window.padding == [(0, 0); 2] {
         return Vec::new();
@@ -144,8 +146,8 @@ pub(super) fn parts(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk)
         };
         (1, vec![whole])
     };
-    let all = height * window.size[0] * width * in_run;
-    let pays = Walk::pays(inside(&rows) * inside(&columns), all);
+    let products = height * window.size[0] * width * in_run;
+    let pays = Walk::pays(inside(&rows) * inside(&columns), products);
     if rows.len() * columns.len() > MOST_PARTS || !pays {
         return Vec::new();
     }
@@ -159,8 +161,8 @@ pub(super) fn parts(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk)
                     .collect()
             };
             parts.push(Part {
-                pixels: of(&walk.all.pixels),
-                stored: of(&walk.all.stored),
+                pixels: of(&all.pixels),
+                stored: of(&all.stored),
                 taps: row.inside.start * row_taps..row.inside.end * row_taps,
                 run: column.inside.start * values..column.inside.end * values,
             });
@@ -206,6 +208,7 @@ pub(super) fn tiles(
 
 /// The same walk for the kernel of few channels, if it has one for this.
 pub(super) fn quads(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk) -> Option<Quads> {
+    let all = walk.all.as_ref()?;
     let channels = input.shape.channels;
     let step = conv.window.strides[1] * channels;
     let pooled = walk.pool != Pool::None;
@@ -223,13 +226,13 @@ pub(super) fn quads(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk)
         for x in (0..width).step_by(group) {
             let x = x.min(width - group);
             let stored = y * width + x;
-            let to = walk.all.stored[stored];
+            let to = all.stored[stored];
             if pooled {
                 // The four pixels of a stored one are two above two.
-                quads.push((walk.all.pixels[stored * 4], to));
-                quads.push((walk.all.pixels[stored * 4 + 2], to));
+                quads.push((all.pixels[stored * 4], to));
+                quads.push((all.pixels[stored * 4 + 2], to));
             } else {
-                quads.push((walk.all.pixels[stored], to));
+                quads.push((all.pixels[stored], to));
             }
         }
     }

@@ -35,6 +35,7 @@ mod program;
 mod recurrent;
 #[cfg(test)]
 mod reference;
+mod repeat;
 mod rows;
 mod simd;
 mod spread;
@@ -51,3 +52,4 @@ pub use operation::{
     Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling, Recurrent, Shape, Statistics, Window,
 };
 pub use program::Program;
+pub use spread::spreads;

@@ -15,7 +15,8 @@
 //! the multipliers are the bottleneck. Pixels of all examples of a block follow
 //! each other, so that only the block's last tile is not full; it repeats its
 //! last pixel. With enough examples, pixels whose windows reach over the same
-//! edges go together, and what they would multiply with zeros is left out.
+//! edges go together, and what they would multiply with zeros is left out; over
+//! a spread picture, pixels always go by which taps are on a pixel of it.
 
 use std::ops::Range;
 
@@ -27,9 +28,9 @@ use super::simd::{self, fma};
 /// Which values of the input make a pixel of the result.
 #[derive(Debug)]
 pub(super) struct Walk {
-    /// All pixels with their whole windows; none if the input is spread, which no pixel sees all taps of.
-    pub all: Part,
-    /// The same pixels, by what of their windows lies in the picture; empty if that saves too little.
+    /// All pixels with their whole windows; `None` over a spread picture, where no pixel sees all taps.
+    pub all: Option<Part>,
+    /// The same pixels, by which values of their windows count; empty if that saves too little.
     pub parts: Vec<Part>,
     /// Where each run begins in a window.
     pub taps: Vec<u32>,
@@ -55,7 +56,8 @@ pub(super) struct Part {
 impl Walk {
     /// Whether an example is one product of a row with the matrix, and the result without a border.
     pub fn is_vector(&self) -> bool {
-        self.all.pixels == [0] && self.taps == [0] && self.all.stored == [0]
+        let is_first = |part: &Part| part.pixels == [0] && part.stored == [0];
+        self.all.as_ref().is_some_and(is_first) && self.taps == [0]
     }
 
     /// What to compute of some examples in tiles of `tile` pixels. A part leaves out products, but has a last tile that
@@ -65,12 +67,14 @@ impl Walk {
             let tiles = (part.pixels.len() * examples).div_ceil(tile);
             tiles * part.taps.len() * part.run.len()
         };
+        let Some(all) = &self.all else {
+            return &self.parts;
+        };
         let apart = self.parts.iter().map(products).sum();
-        let pays = !self.parts.is_empty() && Self::pays(apart, products(&self.all));
-        if pays || self.all.pixels.is_empty() {
+        if !self.parts.is_empty() && Self::pays(apart, products(all)) {
             &self.parts
         } else {
-            std::slice::from_ref(&self.all)
+            std::slice::from_ref(all)
         }
     }
 

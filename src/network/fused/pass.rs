@@ -39,8 +39,6 @@ pub(super) enum Function {
         /// For a part of a row, or for the whole picture.
         alpha: Vec<f32>,
     },
-    /// Every row and every column so many times.
-    Repeat([usize; 2]),
     Softmax,
 }
 
@@ -74,7 +72,6 @@ impl Function {
                 let alpha = repeated(alpha, row / alpha.len());
                 (Self::PRelu { alpha }, Activation::LINEAR)
             }
-            &Operation::Repeat(times) => (Self::Repeat(times), Activation::LINEAR),
             Operation::Softmax => (Self::Softmax, Activation::LINEAR),
             _ => return None,
         })
@@ -114,9 +111,6 @@ impl Pass {
 
     /// One example, row by row; what takes whole pixels begins with a copy.
     fn picture(&self, from: &[f32], second: &[f32], to: &mut [f32]) {
-        if let Function::Repeat(times) = self.function {
-            return self.repeat(times, from, to);
-        }
         let rows = self.inputs[0]
             .picture_rows()
             .zip(self.output.picture_rows());
@@ -141,23 +135,6 @@ impl Pass {
                 }
                 Function::Copy { channel } => self.copy(*channel, from, to),
                 Function::Normalize { .. } | Function::Softmax => self.copy(0, from, to),
-                Function::Repeat(_) => {}
-            }
-        }
-    }
-
-    fn repeat(&self, [down, right]: [usize; 2], from: &[f32], to: &mut [f32]) {
-        let channels = self.output.shape.channels;
-        for (y, from_row) in self.inputs[0].picture_rows().enumerate() {
-            let first = self.output.row(y * down);
-            let pixels = to[first.clone()].chunks_exact_mut(channels * right);
-            for (pixel, same) in from[from_row].chunks_exact(channels).zip(pixels) {
-                for to in same.chunks_exact_mut(channels) {
-                    to.copy_from_slice(pixel);
-                }
-            }
-            for again in 1..down {
-                to.copy_within(first.clone(), self.output.row(y * down + again).start);
             }
         }
     }

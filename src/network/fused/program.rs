@@ -13,6 +13,7 @@ use super::pack::Packed;
 use super::pass::{Pass, each_piece};
 use super::pool::Pool;
 use super::recurrent::Recurrence;
+use super::repeat::Repeat;
 use super::rows::{self, FEW, Rows};
 use super::simd::{Aligned, Isa};
 use super::thin::{self, Quads};
@@ -75,6 +76,7 @@ pub(super) enum Kernel {
     Depthwise(Depthwise),
     Pool(Pool),
     Recurrence(Recurrence),
+    Repeat(Repeat),
     Attention(Attention),
     Pass(Pass),
 }
@@ -203,6 +205,7 @@ impl Program {
             }
             Kernel::Depthwise(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
             Kernel::Pool(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
+            Kernel::Repeat(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
             Kernel::Recurrence(kernel) => {
                 kernel.run((sources[0], steps[0]), (output, output_step));
             }

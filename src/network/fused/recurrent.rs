@@ -177,7 +177,7 @@ impl Product {
         Self {
             packed: Packed::new(&matrix, isa, isa.widest()),
             walk: Walk {
-                all,
+                all: Some(all),
                 parts: Vec::new(),
                 taps: vec![begin as u32],
                 run: depth,

@@ -7,10 +7,10 @@
 //! each tap belongs to one of them.
 
 use super::Refused;
-use super::geometry::fits_32_bits;
+use super::geometry::check_32_bits;
 use super::layout::Layout;
 use super::multiply::{Part, Pool, Walk};
-use super::operation::Conv2d;
+use super::operation::{Conv2d, Shape};
 
 /// Results along an axis that see the same taps.
 struct Phase {
@@ -46,8 +46,14 @@ fn phases(input: &Layout, conv: &Conv2d, axis: usize, results: usize) -> Vec<Pha
     phases
 }
 
-/// With more, there would be more lists of pixels than pixels in them.
+/// With more phases there would be more lists of pixels than pixels in them.
 const MOST_PHASES: usize = 1024;
+
+/// Whether there is a kernel for pixels so far apart that make a result of this height and width.
+pub fn spreads(spread: [usize; 2], result: [usize; 2]) -> bool {
+    let [rows, columns] = [0, 1].map(|axis| spread[axis].min(result[axis]));
+    rows.saturating_mul(columns) <= MOST_PHASES
+}
 
 /// The walk, and the kernel's taps in the order in which it has them.
 ///
@@ -58,13 +64,14 @@ pub(super) fn walk(
     output: &Layout,
     conv: &Conv2d,
 ) -> Result<(Walk, Vec<usize>), Refused> {
-    fits_32_bits(input, output)?;
-    let rows = phases(input, conv, 0, output.shape.height);
-    let columns = phases(input, conv, 1, output.shape.width);
-    if rows.len() * columns.len() > MOST_PHASES {
+    check_32_bits(input, output)?;
+    let Shape { height, width, .. } = output.shape;
+    if !spreads(conv.spread, [height, width]) {
         return Err(Refused(format!("strides of {:?}", conv.spread)));
     }
-    let in_run = in_run(&columns);
+    let rows = phases(input, conv, 0, height);
+    let columns = phases(input, conv, 1, width);
+    let in_run = taps_in_run(&columns);
     let (mut taps, mut order, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     let run = in_run * input.shape.channels;
     for row in &rows {
@@ -84,14 +91,8 @@ pub(super) fn walk(
             });
         }
     }
-    let none = Part {
-        pixels: Vec::new(),
-        stored: Vec::new(),
-        taps: 0..0,
-        run: 0..run,
-    };
     let walk = Walk {
-        all: none,
+        all: None,
         parts,
         taps,
         run,
@@ -101,7 +102,7 @@ pub(super) fn walk(
 }
 
 /// Taps of a row that are neighbours in memory make one run, if all phases have as many: how many in one.
-fn in_run(columns: &[Phase]) -> usize {
+fn taps_in_run(columns: &[Phase]) -> usize {
     let most = columns.iter().map(|phase| phase.taps.len()).max();
     let most = most.unwrap_or(0).max(1);
     let is_run = |phase: &Phase| phase.taps.iter().map(|(_, pixel)| *pixel).eq(0..most);

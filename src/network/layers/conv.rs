@@ -9,6 +9,7 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use super::dense::bias;
 use super::tensor;
 use super::view::Picture;
+use crate::keras::extent;
 use crate::network::plan;
 
 /// `keras.layers.Conv2D`: correlation of a picture with kernels, and a bias.
@@ -37,7 +38,7 @@ impl Conv {
             work.linear.outputs,
         ];
         Self {
-            kernel: turned(Arc::unwrap_or_clone(work.linear.kernel), shape, device),
+            kernel: permuted(Arc::unwrap_or_clone(work.linear.kernel), shape, device),
             bias: bias(Arc::unwrap_or_clone(work.linear.bias), device),
             input,
             options: ConvOptions::new_with_padding(strides, padding, dilation, work.groups),
@@ -54,8 +55,8 @@ impl Conv {
     }
 }
 
-/// `keras.layers.Conv2DTranspose`: every pixel puts its kernel, which the plan
-/// has turned by half, into the output.
+/// `keras.layers.Conv2DTranspose`: every pixel puts its kernel into the output.
+/// The plan has the kernel turned by half; here it is turned back.
 #[derive(Debug)]
 pub(super) struct ConvTranspose {
     /// `[channels, filters, rows, columns]`.
@@ -84,7 +85,7 @@ impl ConvTranspose {
         let kernel = tensor(Arc::unwrap_or_clone(work.linear.kernel), shape, device);
         let kernel = kernel.flip([0, 1]).permute([2, 3, 0, 1]);
         let bias = bias(Arc::unwrap_or_clone(work.linear.bias), device);
-        let begin = |axis: usize, size: usize| (size - 1) * dilation[axis] - padding[axis].0;
+        let begin = |axis: usize, size| extent(size, dilation[axis]) - 1 - padding[axis].0;
         Self {
             kernel: Tensor::from_data(kernel.into_data(), device),
             bias: bias.map(|bias| bias.reshape([1, filters, 1, 1])),
@@ -114,15 +115,9 @@ impl ConvTranspose {
     /// The part of an axis that is kept, with zeros after it where it is too short.
     fn fit(&self, picture: Tensor<4>, axis: usize) -> Tensor<4> {
         let dim = axis + 2;
-        let full = picture.dims()[dim];
-        let begin = self.begin[axis].min(full);
-        let len = self.size[axis].min(full - begin);
+        let begin = self.begin[axis];
+        let len = self.size[axis].min(picture.dims()[dim] - begin);
         let missing = self.size[axis] - len;
-        if len == 0 {
-            let mut dims = picture.dims();
-            dims[dim] = self.size[axis];
-            return Tensor::zeros(dims, &picture.device());
-        }
         let kept = picture.narrow(dim, begin, len);
         if missing == 0 {
             return kept;
@@ -135,7 +130,7 @@ impl ConvTranspose {
 }
 
 /// Keras's `[rows, columns, a, b]` as Burn's `[b, a, rows, columns]`, laid out anew once.
-fn turned(kernel: Vec<f32>, shape: [usize; 4], device: &Device) -> Tensor<4> {
+fn permuted(kernel: Vec<f32>, shape: [usize; 4], device: &Device) -> Tensor<4> {
     let kernel = tensor(kernel, shape, device).permute([3, 2, 0, 1]);
     Tensor::from_data(kernel.into_data(), device)
 }

@@ -129,9 +129,9 @@ fn fold_ahead(graph: &mut Graph, index: usize) -> Option<usize> {
     let channels = affine.scale.len();
     match &op.work {
         Work::Conv(conv) => {
-            let padded = conv.window.padding != [(0, 0); 2] || conv.is_transposed();
+            let sees_zeros = conv.window.padding != [(0, 0); 2] || conv.is_transposed();
             let fits = affine.is_uniform() || inner == 1 && last == channels;
-            if !fits || padded && affine.has_offset() {
+            if !fits || sees_zeros && affine.has_offset() {
                 return None;
             }
             let depth = last / conv.groups;

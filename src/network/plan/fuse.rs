@@ -36,6 +36,7 @@ fn absorbed_padding(graph: &Graph, index: usize) -> Option<(usize, [(usize, usiz
     let Work::Conv(conv) = &graph.ops[reader].work else {
         return None;
     };
+    // Zeros around the picture would be spread as its pixels are.
     if conv.is_transposed() {
         return None;
     }

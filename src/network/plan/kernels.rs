@@ -8,6 +8,7 @@ use crate::keras::{self, Activation, BidirectionalMerge, Interpolation, MergeOp,
 use crate::network::fused::{
     Activation as Kernel, Builder, Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling,
     Program, Recurrent, Refused, Shape, Statistics, Value, Window as KernelWindow, attends,
+    spreads,
 };
 
 /// Whether there is a kernel for an operation, as far as can be seen without trying.
@@ -18,11 +19,11 @@ pub(super) fn covers(op: &Op) -> bool {
     };
     activation
         && match &op.work {
-            Work::Activation
-            | Work::Conv(_)
-            | Work::Dense(_)
-            | Work::Pool { .. }
-            | Work::Normalize { .. } => true,
+            Work::Conv(conv) => match op.shape[..] {
+                [height, width, _] => spreads(conv.spread, [height, width]),
+                _ => false,
+            },
+            Work::Activation | Work::Dense(_) | Work::Pool { .. } | Work::Normalize { .. } => true,
             Work::Affine(affine) => affine.is_uniform() || affine.axis + 1 == op.shape.len(),
             Work::Merge(MergeOp::Add | MergeOp::Multiply) => largest_and_pixels(op).is_some(),
             Work::Concatenate { axis } => axis + 1 == op.shape.len(),
@@ -183,7 +184,10 @@ fn add(builder: &mut Builder, op: &Op, inputs: &[Value]) -> Result<Value, Refuse
             let pair = |axis: usize| (amounts[axis][0], amounts[axis][1]);
             builder.zero_pad(input, [pair(0), pair(1)])?
         }
-        Work::Resize(_) => builder.repeat(input, times(op).ok_or_else(refused)?)?,
+        Work::Resize(Interpolation::Nearest) => {
+            let refused = || Refused(op.work.name().to_owned());
+            builder.repeat(input, times(op).ok_or_else(refused)?)?
+        }
         work => return Err(Refused(work.name().to_owned())),
     };
     if activation == Kernel::LINEAR {

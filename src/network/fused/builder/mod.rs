@@ -1,8 +1,11 @@
 //! Puts a [`Program`] together, one operation after the other.
 
 mod sequences;
+mod sizes;
 
 use std::sync::Arc;
+
+use sizes::{expect, slide, spread};
 
 use super::operation::{
     Binary, Conv2d, DepthwiseConv2d, Node, Operation, Pool2d, Pooling, Shape, Statistics, Window,
@@ -75,10 +78,10 @@ impl Builder {
         if conv.spread.contains(&0) || conv.spread != [1, 1] && !plain {
             return Err(refused("strides or groups of spread pixels".into()));
         }
-        let shape = slide(spread(self.shape(input), conv.spread), &conv.window)?;
+        let spread = spread(self.shape(input), conv.spread)?;
         let shape = Shape {
             channels: filters,
-            ..shape
+            ..slide(spread, &conv.window)?
         };
         let operation = if groups > 1 && groups == channels && groups == filters {
             Operation::Depthwise(conv)
@@ -146,7 +149,7 @@ impl Builder {
         if dilation != [1, 1] || !covers(0) || !covers(1) {
             return Err(refused("a pooling window that lies in the padding".into()));
         }
-        let shape = slide(Some(self.shape(input)), &pool.window)?;
+        let shape = slide(self.shape(input), &pool.window)?;
         self.push(Operation::Pool(pool), &[input], shape)
     }
 
@@ -194,11 +197,11 @@ impl Builder {
         activation: Activation,
     ) -> Result<Value, Refused> {
         let shape = self.shape(input);
-        let spread = |values: Vec<f32>| match values[..] {
+        let each_channel = |values: Vec<f32>| match values[..] {
             [value] => vec![value; shape.channels],
             _ => values,
         };
-        let (scale, offset) = (spread(scale), spread(offset));
+        let (scale, offset) = (each_channel(scale), each_channel(offset));
         expect("scale", scale.len(), &[shape.channels])?;
         expect("offset", offset.len(), &[shape.channels])?;
         let operation = Operation::Affine {
@@ -347,52 +350,6 @@ impl Builder {
     }
 }
 
-/// A picture with zeros between its pixels.
-fn spread(shape: Shape, [down, right]: [usize; 2]) -> Option<Shape> {
-    let along = |size: usize, step: usize| size.checked_sub(1)?.checked_mul(step)?.checked_add(1);
-    Some(Shape {
-        height: along(shape.height, down)?,
-        width: along(shape.width, right)?,
-        ..shape
-    })
-}
-
-/// The shape that a window makes of a picture.
-fn slide(shape: Option<Shape>, window: &Window) -> Result<Shape, Refused> {
-    let steps = |axis: usize, size: usize| {
-        let (before, after) = window.padding[axis];
-        let padded = size.checked_add(before)?.checked_add(after)?;
-        let reach = window.size[axis]
-            .checked_sub(1)?
-            .checked_mul(window.dilation[axis])?
-            .checked_add(1)?;
-        padded
-            .checked_sub(reach)?
-            .checked_div(window.strides[axis])?
-            .checked_add(1)
-    };
-    let slid = shape.and_then(|shape| {
-        Some(Shape {
-            height: steps(0, shape.height)?,
-            width: steps(1, shape.width)?,
-            ..shape
-        })
-    });
-    slid.ok_or_else(|| refused(format!("{window:?} on {shape:?}")))
-}
-
 fn refused(what: String) -> Refused {
     Refused(what)
-}
-
-/// Checks the length of a weight.
-fn expect(what: &str, found: usize, shape: &[usize]) -> Result<(), Refused> {
-    let expected = shape
-        .iter()
-        .try_fold(1_usize, |product, size| product.checked_mul(*size));
-    if expected == Some(found) && found > 0 {
-        Ok(())
-    } else {
-        Err(refused(format!("{found} values as a {what} of {shape:?}")))
-    }
 }

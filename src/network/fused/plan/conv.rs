@@ -11,7 +11,7 @@ use crate::network::fused::simd::Isa;
 use crate::network::fused::spread;
 use crate::network::fused::winograd::Winograd;
 
-/// From what it reads to what is stored; `result` is what is pooled then.
+/// For the layouts that it reads and writes; `result` is its shape before pooling.
 pub(super) fn kernel(
     conv: &Conv2d,
     pool: Pool,
@@ -27,12 +27,10 @@ pub(super) fn kernel(
         bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
     };
     if conv.spread != [1, 1] {
-        let (walk, taps) = spread::walk(input, output, conv)?;
+        let (walk, order) = spread::walk(input, output, conv)?;
         let of_tap = matrix.channels * conv.bias.len();
-        let kernel = taps
-            .iter()
-            .map(|tap| &conv.kernel[tap * of_tap..][..of_tap]);
-        let kernel = kernel.collect::<Vec<_>>().concat();
+        let weights = |tap: &usize| &conv.kernel[tap * of_tap..][..of_tap];
+        let kernel: Vec<f32> = order.iter().flat_map(weights).copied().collect();
         let matrix = Matrix {
             values: &kernel,
             ..matrix

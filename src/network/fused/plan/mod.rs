@@ -16,6 +16,7 @@ use super::place::place;
 use super::pool::Pool;
 use super::program::{Kernel, Place, Program, Step};
 use super::recurrent::Recurrence;
+use super::repeat::Repeat;
 use super::simd::{Isa, LINE_VALUES};
 use super::{Activation, Refused};
 
@@ -230,6 +231,14 @@ impl<'a> Planner<'a> {
                 let input = self.layouts[node.inputs[0]];
                 let kernel = Recurrence::new(layer, input, self.layouts[index], self.isa);
                 self.push(index, &node.inputs, Kernel::Recurrence(kernel));
+            }
+            &Operation::Repeat(times) => {
+                let kernel = Repeat {
+                    times,
+                    input: self.layouts[node.inputs[0]],
+                    output: self.layouts[index],
+                };
+                self.push(index, &node.inputs, Kernel::Repeat(kernel));
             }
             Operation::Concat => {
                 let mut channel = 0;

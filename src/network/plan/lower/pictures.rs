@@ -49,8 +49,8 @@ impl Lowering<'_> {
         Ok(self.picture_wire(value, data_format, activation))
     }
 
-    /// As a convolution over the spread picture, with the kernel turned by half: `y` is `stride * x + tap - begin` for
-    /// the pixel that `tap` takes from `x` to `y`.
+    /// Pixel `x` adds its tap `t` to `y = stride * x + t - begin`: over the spread picture, a convolution with the kernel
+    /// turned by half.
     pub(super) fn transposed_convolution(&mut self, mut weights: Weights) -> Result<Wire, Error> {
         let Layer::Conv2DTranspose {
             filters,
