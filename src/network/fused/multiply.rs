@@ -323,23 +323,11 @@ pub(super) fn sums<S: Simd, const M: usize, const N: usize>(
         let these = &weights[..run];
         // Loops and not `from_fn`, which in a large function is a call, and the sums go through memory.
         let mut rows: [&[f32]; M] = [&[]; M];
-        let mut fours: [&[[f32; 4]]; M] = [&[]; M];
         for m in 0..M {
             rows[m] = &input[at[m] + tap as usize..][..run];
-            fours[m] = &rows[m].as_chunks().0[..run / 4];
         }
-        let (weight_fours, weight_rest) = these.as_chunks::<4>();
-        for (k, weights) in weight_fours.iter().enumerate() {
-            for u in 0..4 {
-                for m in 0..M {
-                    let value = simd.splat_f32s(fours[m][k][u]);
-                    for n in 0..N {
-                        sums[m][n] = fma(simd, value, weights[u][n], sums[m][n]);
-                    }
-                }
-            }
-        }
-        for (k, weights) in (run / 4 * 4..run).zip(weight_rest) {
+        // Not unrolled by hand either: link-time optimisation would mix the steps until there are not enough registers.
+        for (k, weights) in these.iter().enumerate() {
             for m in 0..M {
                 let value = simd.splat_f32s(rows[m][k]);
                 for n in 0..N {
