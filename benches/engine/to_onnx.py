@@ -107,14 +107,14 @@ def to_onnx(model):
             x = w.node("Conv", [x, w.weight(kernel), w.weight(bias)], group=channels, strides=layer.strides,
                        pads=pads(layer, size, layer.kernel_size))
             x = w.activation(x, layer.activation.__name__)
-        elif isinstance(layer, layers.Conv2D) and not isinstance(layer, layers.Conv2DTranspose):
+        elif isinstance(layer, layers.Conv2D):
             kernel, bias = folded(layer, only_reader(model, layer))
             kernel, first = kernel * first, 1.0
             x = w.node("Conv", [x, w.weight(kernel.transpose(3, 2, 0, 1)), w.weight(bias)], strides=layer.strides,
                        pads=pads(layer, size, layer.kernel_size))
             x = w.activation(x, layer.activation.__name__)
         elif isinstance(layer, layers.Conv2DTranspose):
-            assert layer.padding == "same"
+            assert layer.padding == "same" and layer.use_bias and first == 1.0
             kernel, bias = np.asarray(layer.kernel).transpose(3, 2, 0, 1), np.asarray(layer.bias)
             total = [max(k - s, 0) for k, s in zip(layer.kernel_size, layer.strides)]
             x = w.node("ConvTranspose", [x, w.weight(kernel), w.weight(bias)], strides=layer.strides,

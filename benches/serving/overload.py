@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Kiln with more to do than it can: what it still answers, how soon, and whether a health check is held up.
 
-    cargo build --release --bin kiln --example noop --example press
+    cargo build --release --bin kiln && cargo build --release --example noop --example press
     python3 benches/serving/overload.py target/release [--seconds 4]
 
 The server has core 0, h2load (Debian's nghttp2-client) and the health checks share core 1, so the latter are an upper
-bound. `peak` is 4 connections of 32 calls, `over 64 connections` as many calls, `overload` 64 each, which is twice what
-Kiln lets in, each refusal followed by another call at once. Answers, and how soon they came, are taken from Kiln's own
+bound. The loads are 128 calls at once over 4 connections, and 64 to 4,096 over 64; the last is twice what Kiln lets in,
+and each refusal is followed by another call at once. Answers, and how soon they came, are taken from Kiln's own
 histogram, as is how long its thread takes to turn to a socket ("event loop"); the health checks go over a connection of
 their own.
 
@@ -24,6 +24,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import typing
 import urllib.request
 
 import load
@@ -48,7 +49,8 @@ def main():
 
 
 def overload(options):
-    print("| network | calls at once | answered/s | p99, ms | refused/s | health check p50, p99, ms | event loop p50, most, ms |")
+    print("| network | calls at once | answered/s | p99, ms | refused/s | health check p50, p99, ms |", end="")
+    print(" event loop p50, most, ms |")
     print("|---|---|--:|--:|--:|--:|--:|")
     for network in ("mnist-mlp", "mnist"):
         found = {calls: [] for calls in LOADS}
@@ -57,12 +59,26 @@ def overload(options):
             for calls in LOADS * 3:
                 found[calls].append(measure(network, *calls, options.seconds))
         for (connections, streams), runs in found.items():
-            middle = [statistics.median(of_runs) for of_runs in zip(*runs)]
-            answered, p99, refusals, check, late_check, turn, late_turn = middle
-            rates = f"{answered:,.0f} | {p99 * 1e3:.1f} | {refusals:,.0f}"
-            delays = f"{check * 1e3:.2f}, {late_check * 1e3:.1f} | {turn * 1e3:.2f}, {late_turn * 1e3:.1f}"
-            calls = f"{connections * streams:,} over {connections}"
-            print(f"| `{network}` | {calls} | {rates} | {delays} |", flush=True)
+            middle = Measured(*map(statistics.median, zip(*runs)))
+            load_name = f"{connections * streams:,} over {connections}"
+            print(f"| `{network}` | {load_name} | {middle.cells()} |", flush=True)
+
+
+class Measured(typing.NamedTuple):
+    """Answers and refusals a second; seconds."""
+
+    answered: float
+    p99: float
+    refused: float
+    check_p50: float
+    check_p99: float
+    turn_p50: float
+    turn_most: float
+
+    def cells(self):
+        rates = f"{self.answered:,.0f} | {self.p99 * 1e3:.1f} | {self.refused:,.0f}"
+        checks = f"{self.check_p50 * 1e3:.2f}, {self.check_p99 * 1e3:.1f}"
+        return f"{rates} | {checks} | {self.turn_p50 * 1e3:.2f}, {self.turn_most * 1e3:.1f}"
 
 
 def two_threads(options):
@@ -162,7 +178,6 @@ def refused(text):
 
 
 def measure(network, connections, streams, seconds):
-    """Answers a second, their p99, refusals a second, a health check's p50 and p99, an event loop's p50 and most."""
     before, began = scrape(), time.perf_counter()
     health = Health()
     health.start()
@@ -172,7 +187,7 @@ def measure(network, connections, streams, seconds):
     after = scrape()
     calls, loop = since(before, after, ANSWERED), since(before, after, LOOP)
     total = max(calls.values())
-    return (
+    return Measured(
         total / took,
         quantile(calls, 0.99 * total),
         (refused(after) - refused(before)) / took,

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What a forward pass and a request cost in instructions, held to tests/budgets/budgets.json.
 
-    python3 tests/budgets/run.py target/release/kiln            # compare; fails beyond 3 %
-    python3 tests/budgets/run.py target/release/kiln --write    # take what was counted as the budget
+    kiln=target/x86_64-unknown-linux-gnu/release/kiln    # the static binary that .ci/run builds
+    python3 tests/budgets/run.py $kiln                   # compare; fails beyond 3 %
+    python3 tests/budgets/run.py $kiln --write           # take what was counted as the budget
 
 Counted by callgrind (Debian's valgrind), which knows no AVX-512: these are the kernels for AVX2. Each figure is the
 difference of two runs, so that start and end cancel out. No clock is involved: requests go to a network so small that

@@ -15,13 +15,14 @@ LIMIT = 15 * 1000**2
 CARGO = """#!/bin/sh
 set -eu
 while [ $# -gt 0 ]; do
-  case $1 in --target) target=$2; shift ;; --profile) profile=$2; shift ;; --locked) locked=1 ;; esac
+  case $1 in --target) target=$2; shift ;; --release) release=1 ;; --locked) locked=1 ;; esac
   shift
 done
 test "${locked:-}" = 1
+test "${release:-}" = 1
 test "$RUSTFLAGS" = "-C target-feature=+crt-static"
-mkdir -p "target/$target/$profile"
-cp /kiln.compiled "target/$target/$profile/kiln"
+mkdir -p "target/$target/release"
+cp /kiln.compiled "target/$target/release/kiln"
 """
 
 
