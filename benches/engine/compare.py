@@ -1,8 +1,8 @@
 """Times kiln, onnxruntime and LiteRT in turns: compare.py MODELS ENGINE [NETWORK...]
 
 MODELS is what make_models.py wrote, ENGINE the binary of `cargo build --release --example engine`. All engines run on
-one thread (and, with --threads 2, kiln on two threads with a batch each, onnxruntime once with two intra-op threads
-and once as one session that two threads call). Every round asks each engine for about the same work before the next
+one thread (and, with --threads 2, kiln on two threads with a batch each, LiteRT on two of its own, onnxruntime once with two
+intra-op threads and once as one session that two threads call). Every round asks each engine for about the same work before the next
 round begins, so that noise on the machine hits all alike; the answers are compared with Keras's first. What is timed is
 the whole call: for kiln from a Vec to a Vec, for the others from a NumPy array to a NumPy array.
 """
@@ -59,10 +59,10 @@ class Onnx:
 
 
 class LiteRt:
-    def __init__(self, folder, name, inputs):
+    def __init__(self, folder, name, inputs, threads):
         # XNNPACK is its default.
         path = folder / f"{name}.{len(inputs)}.tflite"
-        self.interpreter = Interpreter(str(path), num_threads=1)
+        self.interpreter = Interpreter(str(path), num_threads=threads)
         self.interpreter.allocate_tensors()
         self.inputs = inputs
         self.input = self.interpreter.get_input_details()[0]["index"]
@@ -92,17 +92,18 @@ def seconds(call, repeats, threads=1):
 def candidates(folder, name, inputs, kiln, threads):
     """Name, examples that a call computes, and how to time some calls."""
     batch = len(inputs)
+    litert = LiteRt(folder, name, inputs, threads)
     timed = {"kiln": (batch * threads, lambda repeats: kiln.seconds(batch, repeats, threads))}
     if threads == 1:
-        onnx, litert = Onnx(folder, name, inputs, 1), LiteRt(folder, name, inputs)
+        onnx = Onnx(folder, name, inputs, 1)
         timed["onnxruntime"] = (batch, lambda repeats: seconds(onnx, repeats))
-        timed["LiteRT"] = (batch, lambda repeats: seconds(litert, repeats))
         answers = {"kiln": kiln.answer(batch), "onnxruntime": onnx(), "LiteRT": litert()}
     else:
         intra, shared = Onnx(folder, name, inputs, threads), Onnx(folder, name, inputs, 1)
         timed["ort intra-op"] = (batch, lambda repeats: seconds(intra, repeats))
         timed["ort callers"] = (batch * threads, lambda repeats: seconds(shared, repeats, threads))
-        answers = {"kiln": kiln.answer(batch), "ort intra-op": intra(), "ort callers": shared()}
+        answers = {"kiln": kiln.answer(batch), "ort intra-op": intra(), "ort callers": shared(), "LiteRT": litert()}
+    timed["LiteRT"] = (batch, lambda repeats: seconds(litert, repeats))
     return timed, answers
 
 
@@ -143,7 +144,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--round", type=float, default=0.01, help="seconds an engine works in a round")
     arguments = parser.parse_args()
-    engines = ["kiln", "onnxruntime", "LiteRT"] if arguments.threads == 1 else ["kiln", "ort intra-op", "ort callers"]
+    others = ["onnxruntime"] if arguments.threads == 1 else ["ort intra-op", "ort callers"]
+    engines = ["kiln", *others, "LiteRT"]
     print("µs an example, median (least)\n")
     head = ["network", "batch", *engines, f"{engines[1]} / kiln", "better / kiln"]
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
