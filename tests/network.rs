@@ -583,6 +583,8 @@ fn transposed(
 #[test]
 fn every_transposed_convolution_is_the_same_optimized_fused_and_plain() {
     let layers = [
+        transposed([2, 3], [1, 1], [0, 0], [9, 12]),
+        transposed([2, 3], [1, 1], [1, 1], [9, 12]),
         // Longer than what the pixels reach.
         transposed([2, 3], [1, 1], [0, 0], [12, 12]),
         transposed([2, 3], [1, 2], [1, 1], [9, 12]),
@@ -593,14 +595,19 @@ fn every_transposed_convolution_is_the_same_optimized_fused_and_plain() {
         // With strides of 1 it is a convolution.
         transposed([1, 1], [2, 1], [1, 0], [8, 4]),
     ];
-    for (seed, layer) in layers.into_iter().enumerate() {
-        let mut maker = Maker::new(seed as u64, &[5, 3, 4]);
-        maker.then(layer);
-        let model = maker.model();
-        assert_all_agree(&model, &mut Random(seed as u64));
-        let network = Network::new(model, Backend::Flex).unwrap();
-        let mut steps = network.plan().steps.iter();
-        assert!(steps.any(|step| step.is_fused), "layer {seed} has a kernel");
+    for (seed, mut layer) in layers.into_iter().enumerate() {
+        for (format, shape) in FORMATS.into_iter().zip([[5, 3, 4], [4, 5, 3]]) {
+            if let Layer::Conv2DTranspose { data_format, .. } = &mut layer {
+                *data_format = format;
+            }
+            let mut maker = Maker::new(seed as u64, &shape);
+            maker.then(layer.clone());
+            let model = maker.model();
+            assert_all_agree(&model, &mut Random(seed as u64));
+            let network = Network::new(model, Backend::Flex).unwrap();
+            let mut steps = network.plan().steps.iter();
+            assert!(steps.any(|step| step.is_fused), "layer {seed} has a kernel");
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 """Times kiln, onnxruntime and LiteRT in turns: compare.py MODELS ENGINE [NETWORK...]
 
 MODELS is what make_models.py wrote, ENGINE the binary of `cargo build --release --example engine`. All engines run on
-one thread (and, with --threads 2, kiln on two threads with a batch each, LiteRT on two of its own, onnxruntime once with two
-intra-op threads and once as one session that two threads call). Every round asks each engine for about the same work before the next
-round begins, so that noise on the machine hits all alike; the answers are compared with Keras's first. What is timed is
-the whole call: for kiln from a Vec to a Vec, for the others from a NumPy array to a NumPy array.
+one thread (and, with --threads 2, kiln on two threads with a batch each, LiteRT on two of its own, onnxruntime once with
+two intra-op threads and once as one session that two threads call). Every round asks each engine for about the same work
+before the next round begins, so that noise on the machine hits all alike; the answers are compared with Keras's first.
+What is timed is the whole call: for kiln from a Vec to a Vec, for the others from a NumPy array to a NumPy array.
 """
 
 import argparse
@@ -97,12 +97,13 @@ def candidates(folder, name, inputs, kiln, threads):
     if threads == 1:
         onnx = Onnx(folder, name, inputs, 1)
         timed["onnxruntime"] = (batch, lambda repeats: seconds(onnx, repeats))
-        answers = {"kiln": kiln.answer(batch), "onnxruntime": onnx(), "LiteRT": litert()}
+        answers = {"onnxruntime": onnx()}
     else:
         intra, shared = Onnx(folder, name, inputs, threads), Onnx(folder, name, inputs, 1)
         timed["ort intra-op"] = (batch, lambda repeats: seconds(intra, repeats))
         timed["ort callers"] = (batch * threads, lambda repeats: seconds(shared, repeats, threads))
-        answers = {"kiln": kiln.answer(batch), "ort intra-op": intra(), "ort callers": shared(), "LiteRT": litert()}
+        answers = {"ort intra-op": intra(), "ort callers": shared()}
+    answers |= {"kiln": kiln.answer(batch), "LiteRT": litert()}
     timed["LiteRT"] = (batch, lambda repeats: seconds(litert, repeats))
     return timed, answers
 

@@ -68,6 +68,46 @@ pub fn extent(size: usize, dilation: usize) -> usize {
         .saturating_add(1)
 }
 
+/// One axis of a transposed convolution, as that of a convolution over a picture whose pixels are
+/// as far apart as the strides, with zeros between them. All of it saturates.
+#[derive(Clone, Copy, Debug)]
+pub struct SpreadAxis {
+    /// Pixels of the input, at least one.
+    pub size: usize,
+    /// Positions from one pixel to the next.
+    pub stride: usize,
+    /// How far the kernel reaches, see [`extent`]; at least one.
+    pub reach: usize,
+    /// Where the output begins in what all pixels reach; before `reach`.
+    pub begin: usize,
+    /// How long the output is.
+    pub output: usize,
+}
+
+impl SpreadAxis {
+    /// Positions from the first pixel to the last, both included.
+    #[must_use]
+    pub fn spread(&self) -> usize {
+        let steps = self.size.saturating_sub(1);
+        steps.saturating_mul(self.stride).saturating_add(1)
+    }
+
+    /// Positions of padding before and after.
+    #[must_use]
+    pub fn padding(&self) -> [usize; 2] {
+        let before = self.reach.saturating_sub(1).saturating_sub(self.begin);
+        let end = self.begin.saturating_add(self.output);
+        [before, end.saturating_sub(self.spread())]
+    }
+
+    /// How many results there are with that padding: more than the output has if that ends before
+    /// the last pixel.
+    #[must_use]
+    pub fn results(&self) -> usize {
+        self.output.max(self.spread().saturating_sub(self.begin))
+    }
+}
+
 impl DataFormat {
     /// The axis of the channels of an example of that rank (1 at least).
     #[must_use]

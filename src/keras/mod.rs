@@ -43,7 +43,7 @@ use std::path::Path;
 pub use activation::Activation;
 pub use error::Error;
 pub use functions::ACTIVATIONS;
-pub use geometry::{DataFormat, Padding, PictureShape, extent};
+pub use geometry::{DataFormat, Padding, PictureShape, SpreadAxis, extent};
 pub use layer::{
     BidirectionalMerge, Cell, Interpolation, Layer, MergeOp, Pool, Recurrent, Reduction, Statistics,
 };

@@ -1,6 +1,6 @@
 //! Shapes after what slides a window over a picture: convolution and pooling.
 
-use super::geometry::{DataFormat, Padding, PictureShape, extent};
+use super::geometry::{DataFormat, Padding, PictureShape, SpreadAxis, extent};
 use super::layer::Layer;
 use super::shape::{MAX_ELEMENTS, Shape, ShapeError, check, elements, error, picture};
 
@@ -85,28 +85,30 @@ impl Layer {
             padding: Padding::Valid,
         };
         window.check()?;
-        let reach = [0, 1].map(|axis| extent(kernel_size[axis], dilation_rate[axis]));
         let sizes = [picture.height, picture.width];
-        // The picture with its pixels as far apart as the strides.
-        let spread = [0, 1].map(|axis| {
-            let steps = sizes[axis].saturating_sub(1);
-            steps.saturating_mul(strides[axis]).saturating_add(1)
+        let axes = [0, 1].map(|axis| SpreadAxis {
+            size: sizes[axis],
+            stride: strides[axis],
+            reach: extent(kernel_size[axis], dilation_rate[axis]),
+            begin: begin[axis],
+            output: size[axis],
         });
         // The full result is a tensor too, with what is missing behind it.
-        let made = [0, 1].map(|axis| {
-            let full = spread[axis].saturating_add(reach[axis] - 1);
-            full.max(size[axis])
+        let made = axes.map(|axis| {
+            let full = axis.spread().saturating_add(axis.reach - 1);
+            full.max(axis.output)
         });
         elements(&[made[0], made[1], *filters])?;
-        check(begin[0] < reach[0] && begin[1] < reach[1], || {
+        check(axes.iter().all(|axis| axis.begin < axis.reach), || {
+            let reach = axes.map(|axis| axis.reach);
             format!("it begins at {begin:?}, beyond the first pixel's {reach:?}")
         })?;
         // And so is the picture with the padding of the convolution over the spread one.
-        let padded = [0, 1].map(|axis| {
-            let before = reach[axis] - 1 - begin[axis];
-            let after = (begin[axis].saturating_add(size[axis])).saturating_sub(spread[axis]);
-            let padding = before / strides[axis] + after / strides[axis];
-            sizes[axis].saturating_add(padding)
+        let padded = axes.map(|axis| {
+            let padding = axis.padding().map(|positions| positions / axis.stride);
+            padding
+                .iter()
+                .fold(axis.size, |size, more| size.saturating_add(*more))
         });
         elements(&[padded[0], padded[1], picture.channels])?;
         Ok(data_format.shape(*size, *filters))

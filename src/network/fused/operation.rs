@@ -63,6 +63,10 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
+    pub(super) fn is_spread(&self) -> bool {
+        self.spread != [1, 1]
+    }
+
     /// Pixels of the input's border that the kernel reads.
     pub(super) fn border(&self) -> [(usize, usize); 2] {
         [0, 1].map(|axis| {

@@ -37,8 +37,9 @@ impl Conv {
             input.channels / work.groups,
             work.linear.outputs,
         ];
+        let kernel = tensor(Arc::unwrap_or_clone(work.linear.kernel), shape, device);
         Self {
-            kernel: permuted(Arc::unwrap_or_clone(work.linear.kernel), shape, device),
+            kernel: permuted(kernel, [3, 2, 0, 1]),
             bias: bias(Arc::unwrap_or_clone(work.linear.bias), device),
             input,
             options: ConvOptions::new_with_padding(strides, padding, dilation, work.groups),
@@ -83,11 +84,10 @@ impl ConvTranspose {
         let filters = work.linear.outputs;
         let shape = [rows, columns, input.channels, filters];
         let kernel = tensor(Arc::unwrap_or_clone(work.linear.kernel), shape, device);
-        let kernel = kernel.flip([0, 1]).permute([2, 3, 0, 1]);
         let bias = bias(Arc::unwrap_or_clone(work.linear.bias), device);
         let begin = |axis: usize, size| extent(size, dilation[axis]) - 1 - padding[axis].0;
         Self {
-            kernel: Tensor::from_data(kernel.into_data(), device),
+            kernel: permuted(kernel.flip([0, 1]), [2, 3, 0, 1]),
             bias: bias.map(|bias| bias.reshape([1, filters, 1, 1])),
             input,
             options: ConvTransposeOptions::new(work.spread, [0, 0], [0, 0], dilation, 1),
@@ -129,8 +129,8 @@ impl ConvTranspose {
     }
 }
 
-/// Keras's `[rows, columns, a, b]` as Burn's `[b, a, rows, columns]`, laid out anew once.
-fn permuted(kernel: Vec<f32>, shape: [usize; 4], device: &Device) -> Tensor<4> {
-    let kernel = tensor(kernel, shape, device).permute([3, 2, 0, 1]);
-    Tensor::from_data(kernel.into_data(), device)
+/// With its axes in Burn's order, laid out anew once.
+fn permuted(kernel: Tensor<4>, axes: [isize; 4]) -> Tensor<4> {
+    let device = kernel.device();
+    Tensor::from_data(kernel.permute(axes).into_data(), &device)
 }

@@ -112,8 +112,9 @@ fn add(builder: &mut Builder, op: &Op, inputs: &[Value]) -> Result<Value, Refuse
     if op.activation == Activation::Softmax {
         return builder.softmax(input);
     }
-    let refused = || Refused(format!("{:?}", op.activation));
-    let activation = kernel(op.activation).ok_or_else(refused)?;
+    let refused = || Refused(op.work.name().to_owned());
+    let activation =
+        kernel(op.activation).ok_or_else(|| Refused(format!("{:?}", op.activation)))?;
     let value = match &op.work {
         Work::Affine(affine) => {
             let [scale, offset] = halves(affine);
@@ -185,10 +186,9 @@ fn add(builder: &mut Builder, op: &Op, inputs: &[Value]) -> Result<Value, Refuse
             builder.zero_pad(input, [pair(0), pair(1)])?
         }
         Work::Resize(Interpolation::Nearest) => {
-            let refused = || Refused(op.work.name().to_owned());
             builder.repeat(input, times(op).ok_or_else(refused)?)?
         }
-        work => return Err(Refused(work.name().to_owned())),
+        _ => return Err(refused()),
     };
     if activation == Kernel::LINEAR {
         return Ok(value);

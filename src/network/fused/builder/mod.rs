@@ -5,7 +5,7 @@ mod sizes;
 
 use std::sync::Arc;
 
-use sizes::{expect, slide, spread};
+use sizes::{expect, resized, slide, spread};
 
 use super::operation::{
     Binary, Conv2d, DepthwiseConv2d, Node, Operation, Pool2d, Pooling, Shape, Statistics, Window,
@@ -75,7 +75,7 @@ impl Builder {
             &[rows, columns, channels / groups, filters],
         )?;
         let plain = groups == 1 && conv.window.strides == [1, 1];
-        if conv.spread.contains(&0) || conv.spread != [1, 1] && !plain {
+        if conv.spread.contains(&0) || conv.is_spread() && !plain {
             return Err(refused("strides or groups of spread pixels".into()));
         }
         let spread = spread(self.shape(input), conv.spread)?;
@@ -277,17 +277,11 @@ impl Builder {
         let larger = |size: usize, (before, after): (usize, usize)| {
             before.checked_add(after)?.checked_add(size)
         };
-        let (Some(height), Some(width)) = (
+        let sizes = [
             larger(shape.height, padding[0]),
             larger(shape.width, padding[1]),
-        ) else {
-            return Err(refused(format!("a padding of {padding:?}")));
-        };
-        let shape = Shape {
-            height,
-            width,
-            ..shape
-        };
+        ];
+        let shape = resized(shape, sizes, || format!("a padding of {padding:?}"))?;
         self.push(Operation::Pad(padding), &[input], shape)
     }
 
@@ -298,14 +292,7 @@ impl Builder {
             shape.height.checked_mul(times[0]),
             shape.width.checked_mul(times[1]),
         ];
-        let [Some(height), Some(width)] = sizes else {
-            return Err(refused(format!("{shape:?} {times:?} times")));
-        };
-        let shape = Shape {
-            height,
-            width,
-            ..shape
-        };
+        let shape = resized(shape, sizes, || format!("{shape:?} {times:?} times"))?;
         self.push(Operation::Repeat(times), &[input], shape)
     }
 

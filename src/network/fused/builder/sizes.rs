@@ -6,14 +6,8 @@ use crate::network::fused::operation::{Shape, Window};
 /// A picture with zeros between its pixels.
 pub(super) fn spread(shape: Shape, [down, right]: [usize; 2]) -> Result<Shape, Refused> {
     let along = |size: usize, step: usize| size.checked_sub(1)?.checked_mul(step)?.checked_add(1);
-    match (along(shape.height, down), along(shape.width, right)) {
-        (Some(height), Some(width)) => Ok(Shape {
-            height,
-            width,
-            ..shape
-        }),
-        _ => Err(refused(format!("strides of {down} and {right}"))),
-    }
+    let sizes = [along(shape.height, down), along(shape.width, right)];
+    resized(shape, sizes, || format!("strides of {down} and {right}"))
 }
 
 /// The shape that a window makes of a picture.
@@ -30,14 +24,24 @@ pub(super) fn slide(shape: Shape, window: &Window) -> Result<Shape, Refused> {
             .checked_div(window.strides[axis])?
             .checked_add(1)
     };
-    match (steps(0, shape.height), steps(1, shape.width)) {
-        (Some(height), Some(width)) => Ok(Shape {
-            height,
-            width,
-            ..shape
-        }),
-        _ => Err(refused(format!("{window:?} on {shape:?}"))),
-    }
+    let sizes = [steps(0, shape.height), steps(1, shape.width)];
+    resized(shape, sizes, || format!("{window:?} on {shape:?}"))
+}
+
+/// A picture of another height and width, if there are such numbers.
+pub(super) fn resized(
+    shape: Shape,
+    sizes: [Option<usize>; 2],
+    what: impl FnOnce() -> String,
+) -> Result<Shape, Refused> {
+    let [Some(height), Some(width)] = sizes else {
+        return Err(refused(what()));
+    };
+    Ok(Shape {
+        height,
+        width,
+        ..shape
+    })
 }
 
 /// Checks the length of a weight.

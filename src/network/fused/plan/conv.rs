@@ -26,7 +26,7 @@ pub(super) fn kernel(
         groups,
         bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
     };
-    if conv.spread != [1, 1] {
+    if conv.is_spread() {
         let (walk, order) = spread::walk(input, output, conv)?;
         let of_tap = matrix.channels * conv.bias.len();
         let weights = |tap: &usize| &conv.kernel[tap * of_tap..][..of_tap];

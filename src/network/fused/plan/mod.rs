@@ -130,7 +130,7 @@ impl<'a> Planner<'a> {
             Pooling::Average => conv.activation.bounds().is_some(),
         };
         let alone = self.live[index] && self.readers[input] == 1;
-        let fits = pool.window == window && conv.spread == [1, 1];
+        let fits = pool.window == window && !conv.is_spread();
         (fits && commutes && alone).then_some(input)
     }
 

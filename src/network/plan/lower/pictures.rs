@@ -6,7 +6,7 @@ use super::Lowering;
 use super::weighted::linear;
 use super::weights::Weights;
 use super::wire::Wire;
-use crate::keras::{Activation, Layer, extent};
+use crate::keras::{Activation, Layer, SpreadAxis, extent};
 use crate::network::Error;
 use crate::network::plan::op::{Conv, Linear, Source, Window, Work};
 
@@ -67,13 +67,13 @@ impl Lowering<'_> {
         };
         let source = self.picture(data_format);
         let shape = self.picture_shape(data_format);
-        let along = |axis: usize| {
-            let spread = (source.shape[axis] - 1) * strides[axis] + 1;
-            let before = extent(kernel_size[axis], dilation_rate[axis]) - 1 - begin[axis];
-            let after = (begin[axis] + shape[axis]).saturating_sub(spread);
-            ((before, after), spread.saturating_sub(begin[axis]))
-        };
-        let [(rows, least_rows), (columns, least_columns)] = [along(0), along(1)];
+        let axes = [0, 1].map(|axis| SpreadAxis {
+            size: source.shape[axis],
+            stride: strides[axis],
+            reach: extent(kernel_size[axis], dilation_rate[axis]),
+            begin: begin[axis],
+            output: shape[axis],
+        });
         let conv = Conv {
             linear: Linear {
                 kernel: Arc::new(turned(&weights.take("kernel"), filters, source.shape[2])),
@@ -84,17 +84,13 @@ impl Lowering<'_> {
                 size: kernel_size,
                 strides: [1, 1],
                 dilation: dilation_rate,
-                padding: [rows, columns],
+                padding: axes.map(|axis| axis.padding().into()),
             },
             spread: strides,
             groups: 1,
         };
         // With an output padding of 0 it may end before the last pixel.
-        let made = [
-            shape[0].max(least_rows),
-            shape[1].max(least_columns),
-            filters,
-        ];
+        let made = [axes[0].results(), axes[1].results(), filters];
         let mut value = self.push(Work::Conv(conv), vec![source], &made);
         if made[..] != shape[..] {
             let kept = shape.iter().map(|&size| [0, size]).collect();
