@@ -1,7 +1,7 @@
 //! Kiln serves Keras image classifiers in pure Rust.
 //!
-//! A request goes one way: bytes, [`preprocess`], [`repository`] (which model),
-//! [`batcher`], [`network`], answer; [`classify`] is that path. [`keras`] and
+//! A request goes one way: bytes, [`preprocess`], [`serving::repository`] (which model),
+//! [`serving::batcher`], [`network`], answer; [`serving::classify`] is that path. [`keras`] and
 //! [`network`] stand on their own: together they read a Keras file into Burn.
 //!
 //! ```
@@ -17,8 +17,6 @@
 //! # }
 //! ```
 
-pub mod batcher;
-pub mod classify;
 pub mod cli;
 pub mod grpc;
 pub mod http;
@@ -28,5 +26,5 @@ pub mod network;
 pub mod npy;
 pub mod preprocess;
 pub mod readiness;
-pub mod repository;
+pub mod serving;
 pub mod telemetry;

@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use prost::Message;
 
-use kiln::batcher;
-use kiln::classify::{Classifier, Limits};
 use kiln::grpc::proto::mnist::predict_request::Input;
 use kiln::grpc::proto::mnist::{PredictRequest, PredictResponse};
 use kiln::grpc::{Config, Memory, Mnist, Server};
 use kiln::network::Backend;
 use kiln::preprocess;
 use kiln::readiness::Readiness;
-use kiln::repository::{self, PixelRange, Repository, Source};
+use kiln::serving::batcher;
+use kiln::serving::classify::{Classifier, Limits};
+use kiln::serving::repository::{self, PixelRange, Repository, Source};
 use kiln::telemetry::Telemetry;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kiln::batcher::{self, Admission, Input, Output};
 use kiln::network::Backend;
-use kiln::repository::{self, Model, PixelRange, Source};
+use kiln::serving::Admission;
+use kiln::serving::batcher::{self, Input, Output};
+use kiln::serving::repository::{self, Model, PixelRange, Source};
 use kiln::telemetry::Telemetry;
 
 struct Loaded {

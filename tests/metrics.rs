@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use kiln::batcher::Admission;
 use kiln::telemetry::{Method, ModelInfo, Rejection, Telemetry};
 
 const GOLDEN: &str = include_str!("golden/metrics.txt");
@@ -17,7 +16,7 @@ fn eventful() -> Telemetry {
     let predict = Method::of("/mnist.v1.MnistService/Predict");
     telemetry.rpc_finished(predict, 0, STEP);
     telemetry.rpc_finished(predict, 13, STEP);
-    telemetry.watch_admission(Admission::new(2048));
+    telemetry.watch_requests(2048, || 0);
     telemetry.connection_waited(STEP);
     telemetry.loop_delayed(STEP);
     telemetry.http_finished("GET", "/metrics", 200, STEP);

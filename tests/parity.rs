@@ -8,7 +8,7 @@ use burn_store::{ModuleStore, SafetensorsStore};
 use kiln::keras;
 use kiln::network::{self, Backend, Network};
 use kiln::npy;
-use kiln::repository::Source;
+use kiln::serving::repository::Source;
 use support::{file, optional};
 
 const BUILT_IN: [(&str, Source); 2] = [
@@ -221,7 +221,7 @@ fn on_the_mnist_test_set_both_networks_are_as_good_as_promised_and_answer_as_ker
             let what = format!("{name} on {backend}");
             assert_close(&found, &expected.values[..count * 10], &what);
             let right = |(scores, label): &(&[f32], &u8)| {
-                kiln::classify::best(scores).unwrap().0 == usize::from(**label)
+                kiln::serving::classify::best(scores).unwrap().0 == usize::from(**label)
             };
             let correct = found.chunks(10).zip(&labels.values).filter(right).count();
             if count == labels.values.len() {

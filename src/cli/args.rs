@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, builder::TypedValueParser};
 
 use crate::network::Backend;
-use crate::repository::{PixelRange, Source};
+use crate::serving::repository::{PixelRange, Source};
 
 /// Which model, and what computes it.
 #[derive(Args, Clone, Debug)]

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 
 use super::output::{print, thousands};
 use crate::network;
-use crate::repository::Source;
+use crate::serving::repository::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -10,9 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{ModelArgs, PixelArgs};
 use super::output::print;
-use crate::classify::best;
 use crate::idx;
 use crate::network::Network;
+use crate::serving::classify::best;
 
 /// Examples computed at once.
 const BATCH: usize = 32;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::output::{print, thousands};
 use crate::keras::{Model, Row};
 use crate::network::{Backend, Network};
-use crate::repository::Source;
+use crate::serving::repository::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -12,13 +12,13 @@ use tonic::transport::{Channel, Endpoint};
 use super::args::PixelArgs;
 use super::output::print;
 use super::pictures;
-use crate::batcher;
-use crate::classify::{self, Classifier, Input, Limits};
 use crate::grpc::proto::mnist as pb;
 use crate::grpc::proto::mnist::mnist_service_client::MnistServiceClient;
 use crate::network::Backend;
 use crate::preprocess::{self, Fit};
-use crate::repository::{self, Repository, Source};
+use crate::serving::batcher;
+use crate::serving::classify::{self, Classifier, Input, Limits};
+use crate::serving::repository::{self, Repository, Source};
 use crate::telemetry::Telemetry;
 
 /// Where a server listens unless told otherwise.

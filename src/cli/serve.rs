@@ -11,13 +11,13 @@ use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ModelArgs, PixelArgs};
-use crate::batcher;
-use crate::classify::{Classifier, Limits};
 use crate::grpc::{self, Mnist};
 use crate::http;
 use crate::preprocess;
 use crate::readiness::Readiness;
-use crate::repository::{self, Repository, Source};
+use crate::serving::batcher;
+use crate::serving::classify::{Classifier, Limits};
+use crate::serving::repository::{self, Repository, Source};
 use crate::telemetry::{Telemetry, logs};
 
 #[derive(Debug, clap::Args)]

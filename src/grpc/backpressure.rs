@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::batcher;
+use crate::serving::batcher;
 use crate::telemetry::Telemetry;
 
 /// What the connections of a thread may read between two batches before others have to wait: some 20 requests of 784

@@ -13,9 +13,9 @@ use super::memory::{Held, Memory};
 use super::peer;
 use super::proto::mnist as pb;
 use super::status;
-use crate::batcher::Permit;
-use crate::classify::{self, Answer, Classifier, Input};
 use crate::preprocess::Fit;
+use crate::serving::Permit;
+use crate::serving::classify::{self, Answer, Classifier, Input};
 use crate::telemetry::Telemetry;
 
 /// Items of one stream that are in the works at once, so that they can share a batch.
@@ -205,8 +205,8 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::classify::Limits;
     use crate::preprocess;
+    use crate::serving::classify::Limits;
 
     #[tokio::test]
     async fn an_item_for_which_there_is_no_memory_is_refused_at_once_and_the_stream_goes_on() {

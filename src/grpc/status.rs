@@ -10,9 +10,9 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::proto::mnist as pb;
 use super::unary::Answer;
-use crate::batcher;
-use crate::classify::Error;
 use crate::preprocess::PictureError;
+use crate::serving::batcher;
+use crate::serving::classify::Error;
 
 /// When a client that was turned away may come back.
 const RETRY: Duration = Duration::from_millis(100);

@@ -1,9 +1,9 @@
 //! A description from [`crate::keras`] becomes a network in Burn; a batch of
 //! inputs becomes a batch of outputs. Knows nothing of serving.
 //!
-//! `plan` is the graph compiler: it turns the description into few operations
-//! over numbered values. `layers` has every operation in Burn's own operations,
-//! `fused` has hand-tuned kernels for the common ones, and `run` takes a batch
+//! `compile` is the graph compiler: it turns the description into few operations
+//! over numbered values. `burn` has every operation in Burn's own operations,
+//! `kernels` has hand-tuned kernels for the common ones, and `run` takes a batch
 //! through them. `convert` writes and reads the converted file.
 //!
 //! Between operations a batch is one matrix `[batch, values]` with each example
@@ -12,20 +12,18 @@
 //! Reshape cost nothing.
 
 mod backend;
+mod burn;
+mod compile;
 mod convert;
-mod fused;
-mod layers;
-mod meaning;
-mod plan;
+mod kernels;
 mod run;
 
-use burn::prelude::*;
-use burn::tensor::TensorData;
+use ::burn::prelude::*;
+use ::burn::tensor::TensorData;
 
 pub use backend::Backend;
+pub use compile::{Plan, Step};
 pub use convert::{from_safetensors, to_safetensors};
-pub use meaning::Meaning;
-pub use plan::{Plan, Step};
 
 use crate::keras;
 use run::Runner;
@@ -119,7 +117,7 @@ impl Network {
         options: Options,
     ) -> Result<Self, Error> {
         let device = backend.device();
-        let (graph, notes) = plan::compile(&mut model, options.optimize)?;
+        let (graph, notes) = compile::compile(&mut model, options.optimize)?;
         let (runner, steps) = Runner::new(graph, options, &device)?;
         Ok(Self {
             runner,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
-use super::layers::Layer;
-use super::plan::{self, Graph, Segment, segments};
-use super::{Error, Options, fused};
+use super::burn::Layer;
+use super::compile::{self, Graph, Segment, segments};
+use super::{Error, Options, kernels};
 
 /// A plan that is ready to run on one device.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ enum Work {
     /// Burn's own operations.
     Plain(Box<Layer>),
     /// Fused kernels.
-    Fused(Arc<fused::Program>),
+    Fused(Arc<kernels::Program>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ impl Runner {
         graph: Graph,
         options: Options,
         device: &Device,
-    ) -> Result<(Self, Vec<plan::Step>), Error> {
+    ) -> Result<(Self, Vec<compile::Step>), Error> {
         let mut readers = graph.readers();
         let output = graph.output;
         let mut slots = Slots::new(graph.ops.len());
@@ -102,7 +102,9 @@ impl Runner {
             let mut inputs = inputs.ok_or_else(missing)?;
             let output = match &step.work {
                 Work::Plain(layer) => layer.forward(inputs)?,
-                Work::Fused(program) => fused::forward(program, inputs.pop().ok_or_else(missing)?),
+                Work::Fused(program) => {
+                    kernels::forward(program, inputs.pop().ok_or_else(missing)?)
+                }
             };
             slots[step.writes] = Some(output);
         }

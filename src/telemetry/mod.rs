@@ -23,7 +23,6 @@ use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
-use crate::batcher::Admission;
 use calls::Calls;
 pub use calls::Method;
 use clients::Clients;
@@ -198,18 +197,17 @@ impl Telemetry {
         self.loop_delay.record(elapsed.as_secs_f64(), &[]);
     }
 
-    /// From now on scrapes show how many requests are inside, and how many may be.
-    pub fn watch_admission(&self, admission: Admission) {
-        let limit = admission.limit() as u64;
+    /// From now on scrapes show the requests that are inside, as `inside` counts them, and how many may be.
+    pub fn watch_requests(&self, limit: usize, inside: impl Fn() -> usize + Send + Sync + 'static) {
         self.meter
             .u64_observable_gauge("kiln.requests.in_flight")
             .with_description("Requests that are inside: read, decoded, waiting or computed.")
-            .with_callback(move |observer| observer.observe(admission.inside() as u64, &[]))
+            .with_callback(move |observer| observer.observe(inside() as u64, &[]))
             .build();
         self.meter
             .u64_observable_gauge("kiln.requests.limit")
             .with_description("Requests that may be inside at once; more are turned away.")
-            .with_callback(move |observer| observer.observe(limit, &[]))
+            .with_callback(move |observer| observer.observe(limit as u64, &[]))
             .build();
     }
 
