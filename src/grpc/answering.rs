@@ -23,12 +23,12 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower_service::Service;
 
-use super::backpressure::{Conduct, Gate, Gated};
-use super::connections::Connection;
-use super::mnist::{Connected, Mnist};
-use super::observe::{Observe, ObservedBody};
+use super::call::record::{Observe, ObservedBody};
+use super::call::{status, unary};
 use super::proto::mnist::mnist_service_server::MnistServiceServer;
-use super::{status, unary};
+use super::services::mnist::{Connected, Mnist};
+use super::transport::backpressure::{Conduct, Gate, Gated};
+use super::transport::connections::Connection;
 use crate::readiness::Readiness;
 use crate::telemetry::Rejection;
 
@@ -47,7 +47,7 @@ const PREDICT: &str = "/mnist.v1.MnistService/Predict";
 
 /// What a thread answers with.
 #[derive(Clone, Debug)]
-pub(super) struct Answering {
+pub(crate) struct Answering {
     pub mnist: Mnist,
     /// Health and reflection.
     pub others: Routes,
@@ -57,7 +57,7 @@ pub(super) struct Answering {
 
 /// Serves `connections` until there are no more or the server drains, and then until those that are
 /// open have answered what they were asked.
-pub(super) async fn serve_hand(
+pub(crate) async fn serve_hand(
     answering: Answering,
     connections: impl Stream<Item = Connection>,
     readiness: Readiness,

@@ -1,20 +1,13 @@
-//! The gRPC door: tonic services, one file a service, and the server that carries them.
+//! The gRPC door: transport, what every call has in common, services, and the server that puts them together.
 
 mod answering;
-mod backpressure;
-mod codec;
-mod connections;
-mod memory;
-mod mnist;
-mod observe;
-mod peer;
+mod call;
 pub mod proto;
-mod pulse;
 mod server;
-mod status;
-mod unary;
+mod services;
+mod transport;
 
-pub use codec::Codec;
-pub use memory::Memory;
-pub use mnist::Mnist;
+pub use call::codec::Codec;
+pub use call::memory::Memory;
 pub use server::{Config, Server};
+pub use services::mnist::Mnist;

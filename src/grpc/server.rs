@@ -12,15 +12,15 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use super::Mnist;
 use super::answering::{Answering, serve_hand};
-use super::backpressure::Gate;
-use super::connections::{Dealer, accept};
-use super::memory::Memory;
-use super::observe::Observe;
+use super::call::memory::Memory;
+use super::call::record::Observe;
 use super::proto;
 use super::proto::mnist::mnist_service_server::SERVICE_NAME;
-use super::pulse::Pulse;
+use super::services::mnist::Mnist;
+use super::transport::backpressure::Gate;
+use super::transport::connections::{Dealer, accept};
+use super::transport::pulse::Pulse;
 use crate::readiness::{Readiness, State};
 use crate::telemetry::Telemetry;
 

@@ -68,7 +68,7 @@ impl Answer {
     }
 }
 
-/// Why there is no answer. Mapped to gRPC in `grpc::status`.
+/// Why there is no answer. Mapped to gRPC in `grpc::call::status`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing to classify.

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::to_kernels;
 use super::op::Op;
+use super::to_kernels;
 use super::{Graph, Step};
 use crate::network::kernels::Program;
 

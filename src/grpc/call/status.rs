@@ -8,8 +8,8 @@ use prost::DecodeError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::proto::mnist as pb;
 use super::unary::Answer;
+use crate::grpc::proto::mnist as pb;
 use crate::preprocess::PictureError;
 use crate::serving::batcher;
 use crate::serving::classify::Error;
@@ -62,14 +62,14 @@ fn details(error: &Error, message: &str) -> Option<ErrorDetails> {
 }
 
 /// What bytes are answered with that are no message, which is the sender's fault; prost's own codec calls it INTERNAL.
-pub(super) fn no_message(error: &DecodeError) -> Status {
+pub(crate) fn no_message(error: &DecodeError) -> Status {
     Status::invalid_argument(format!(
         "the message is not what the service's proto says: {error}"
     ))
 }
 
 /// What a message over the limit is answered with.
-pub(super) fn too_large(limit: usize) -> Status {
+pub(crate) fn too_large(limit: usize) -> Status {
     Status::resource_exhausted(format!(
         "the message is larger than {limit} bytes: send a smaller picture, \
          or start the server with a larger --max-message-bytes"
@@ -77,7 +77,7 @@ pub(super) fn too_large(limit: usize) -> Status {
 }
 
 /// What a request is answered with that the others left no memory for.
-pub(super) fn out_of_memory() -> Status {
+pub(crate) fn out_of_memory() -> Status {
     let message = "the server holds as many bytes of requests as it may; try again after a pause";
     Status::with_error_details(
         Code::ResourceExhausted,
@@ -87,7 +87,7 @@ pub(super) fn out_of_memory() -> Status {
 }
 
 /// What a call that took too long is answered with.
-pub(super) fn too_late(patience: Duration) -> Status {
+pub(crate) fn too_late(patience: Duration) -> Status {
     Status::deadline_exceeded(format!(
         "no answer within {patience:?}: send the request faster, allow more time, \
          or start the server with a larger --request-timeout"
@@ -96,7 +96,7 @@ pub(super) fn too_late(patience: Duration) -> Status {
 
 /// The answer to a call for which there is no place ([`Error::Full`]), laid out once: when there are
 /// many of them, there is little time for each.
-pub(super) fn full() -> http::Response<Answer> {
+pub(crate) fn full() -> http::Response<Answer> {
     static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
         let response = Status::from(Error::Full).into_http::<()>();
         response.into_parts().0.headers
@@ -107,7 +107,7 @@ pub(super) fn full() -> http::Response<Answer> {
 }
 
 /// A status inside a stream, which goes on.
-pub(super) fn item(status: &Status) -> pb::PredictResponse {
+pub(crate) fn item(status: &Status) -> pb::PredictResponse {
     pb::PredictResponse {
         error: Some(pb::Error {
             code: status.code() as i32,

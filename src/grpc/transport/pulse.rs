@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where the time is sent to.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(crate) struct Pulse {
     started: Instant,
     threads: Vec<StdUnixStream>,
 }

@@ -25,7 +25,7 @@ const SMALL: usize = 4 * 1024;
 ///
 /// Its fields are slices of all its bytes, and what it takes up is counted by its fields: where most of the bytes are
 /// something else, which protobuf allows, the fields are copied out.
-pub(super) fn decode<M: Message + Default>(bytes: impl Buf) -> Result<M, Status> {
+pub(crate) fn decode<M: Message + Default>(bytes: impl Buf) -> Result<M, Status> {
     let length = bytes.remaining();
     let decoded = M::decode(bytes).and_then(|message| {
         if length > SMALL && length > 2 * message.encoded_len() {

@@ -25,7 +25,7 @@ const FIRST_ROOM: usize = 4 * 1024;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers a call with what `method` makes of its message, which may have `limit` bytes.
-pub(super) fn answer<Q, A, B, F>(
+pub(crate) fn answer<Q, A, B, F>(
     request: Request<B>,
     limit: usize,
     method: impl FnOnce(Q) -> F,
@@ -148,7 +148,7 @@ fn framed(message: &impl Message) -> Bytes {
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// A message, and that all is well.
     Message(Bytes),
     /// That all is well.

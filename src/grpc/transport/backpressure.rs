@@ -41,7 +41,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(250);
 /// Says when the connections of one thread may read. All of them are polled on that thread; atomics and locks, for which
 /// nobody ever waits, are there because the executor wants futures that could move.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     /// Bytes until others have to wait.
     left: AtomicUsize,
     line: Mutex<VecDeque<Arc<Place>>>,
@@ -148,7 +148,7 @@ impl Place {
 
 /// What a connection's stream and its calls tell each other.
 #[derive(Debug, Default)]
-pub(super) struct Conduct {
+pub(crate) struct Conduct {
     /// Whether it ever asked for a prediction.
     predicts: AtomicBool,
     /// Whether what was read last had waited for too long.
@@ -169,7 +169,7 @@ impl Conduct {
 
 /// A connection that reads when it is its turn.
 #[derive(Debug)]
-pub(super) struct Gated {
+pub(crate) struct Gated {
     stream: TcpStream,
     gate: Arc<Gate>,
     conduct: Arc<Conduct>,

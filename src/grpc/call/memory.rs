@@ -33,7 +33,7 @@ pub struct Memory {
 
 /// Bytes that are taken, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Held(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub(crate) struct Held(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Memory {
     /// `bytes` for all requests together, at least four times the largest message.
@@ -47,19 +47,19 @@ impl Memory {
     }
 
     /// Takes `bytes` for a call, if they are free.
-    pub(super) fn take(&self, bytes: usize) -> Result<Held, Status> {
+    pub(crate) fn take(&self, bytes: usize) -> Result<Held, Status> {
         permit(&self.free, bytes).map(Held)
     }
 
     /// Takes `bytes` for an item of a stream as soon as they are free, if there is room to wait.
-    pub(super) async fn wait(&self, bytes: usize) -> Result<Held, Status> {
+    pub(crate) async fn wait(&self, bytes: usize) -> Result<Held, Status> {
         let _waiting = permit(&self.waiting, bytes)?;
         let permit = Arc::clone(&self.items).acquire_many_owned(amount(bytes));
         permit.await.map(Held).map_err(|_| status::out_of_memory())
     }
 
     /// `body`, with what has arrived of a message that is not whole yet counted.
-    pub(super) fn count<B>(&self, body: B) -> Counted<B> {
+    pub(crate) fn count<B>(&self, body: B) -> Counted<B> {
         Counted {
             inner: body,
             memory: self.clone(),
@@ -80,7 +80,7 @@ fn amount(bytes: usize) -> u32 {
 }
 
 /// A request's body.
-pub(super) struct Counted<B> {
+pub(crate) struct Counted<B> {
     inner: B,
     memory: Memory,
     /// As many bytes as have arrived of the message that is not whole.

@@ -27,7 +27,7 @@ const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 const PREFACE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Accepts on `listener` for as long as it is polled.
-pub(super) async fn accept(listener: TcpListener, dealer: Dealer) {
+pub(crate) async fn accept(listener: TcpListener, dealer: Dealer) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         // Only a closed semaphore refuses, and this one is never closed.
@@ -47,7 +47,7 @@ pub(super) async fn accept(listener: TcpListener, dealer: Dealer) {
 
 /// Deals connections out to threads. Dropped, it ends what the threads get.
 #[derive(Debug, Default)]
-pub(super) struct Dealer(Vec<Hand>);
+pub(crate) struct Dealer(Vec<Hand>);
 
 /// What one thread has.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ struct Dealt {
 
 /// A connection's place among those allowed, and among those of its thread.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     open: Arc<AtomicUsize>,
     _place: OwnedSemaphorePermit,
 }
@@ -143,7 +143,7 @@ async fn preface(stream: &TcpStream) -> io::Result<()> {
 
 /// A connection that has begun to speak HTTP/2, and its place.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     pub stream: TcpStream,
     pub peer: IpAddr,
     pub _held: Place,

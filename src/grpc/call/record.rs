@@ -17,7 +17,7 @@ use crate::telemetry::{Method, Rejection, Telemetry};
 
 /// Records every call that passes through, and words the refusal of a message that is too large.
 #[derive(Clone, Debug)]
-pub(super) struct Observe {
+pub(crate) struct Observe {
     pub telemetry: Arc<Telemetry>,
     pub memory: Memory,
     pub max_message_bytes: usize,
@@ -40,7 +40,7 @@ impl Observe {
 }
 
 /// A call and its bounds.
-pub(super) struct Begun {
+pub(crate) struct Begun {
     call: Call,
     patience: Duration,
     limit: usize,
@@ -155,7 +155,7 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// What carries an answer.
-pub(super) enum AnswerBody {
+pub(crate) enum AnswerBody {
     Unary(unary::Answer),
     Tonic(Body),
 }
@@ -173,7 +173,7 @@ impl From<Body> for AnswerBody {
 }
 
 /// An answer on its way out; its last frame has the status.
-pub(super) struct ObservedBody {
+pub(crate) struct ObservedBody {
     inner: AnswerBody,
     /// Until its end is known.
     call: Option<Call>,

@@ -9,10 +9,9 @@ use futures_util::{Stream, StreamExt};
 use http::HeaderMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::memory::{Held, Memory};
-use super::peer;
-use super::proto::mnist as pb;
-use super::status;
+use crate::grpc::call::memory::{Held, Memory};
+use crate::grpc::call::{client, status};
+use crate::grpc::proto::mnist as pb;
 use crate::preprocess::Fit;
 use crate::serving::Permit;
 use crate::serving::classify::{self, Answer, Classifier, Input};
@@ -88,7 +87,7 @@ impl Mnist {
 
 /// [`Mnist`] for one connection.
 #[derive(Clone, Debug)]
-pub(super) struct Connected {
+pub(crate) struct Connected {
     pub mnist: Mnist,
     /// The address at its other end.
     pub peer: IpAddr,
@@ -98,7 +97,7 @@ impl Connected {
     /// Who the request comes from.
     pub fn client(&self, headers: &HeaderMap) -> IpAddr {
         let trusted = self.mnist.trust_forwarded_for;
-        let forwarded = trusted.then(|| peer::forwarded(headers)).flatten();
+        let forwarded = trusted.then(|| client::forwarded(headers)).flatten();
         forwarded.unwrap_or(self.peer)
     }
 
