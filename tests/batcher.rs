@@ -6,12 +6,15 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use kiln::network::Backend;
 use kiln::serving::Admission;
-use kiln::serving::batcher::{self, Input, Output};
+use kiln::serving::batcher::{self, Input, Lane, Output};
 use kiln::serving::repository::{self, Model, PixelRange, Source};
 use kiln::telemetry::Telemetry;
+use tokio::runtime::Runtime;
 
 struct Loaded {
     model: Model,
+    /// Of the thread that runs the test.
+    lane: Lane,
     telemetry: Arc<Telemetry>,
     admission: Admission,
 }
@@ -30,14 +33,23 @@ impl Loaded {
         };
         Self {
             model: repository::load(source, options, &telemetry).unwrap(),
+            lane: Lane::each(2).next().unwrap(),
             telemetry,
             admission: Admission::new(100),
         }
     }
 
     async fn infer(&self, input: Input) -> Result<Output, batcher::Error> {
+        self.infer_from(Some(&self.lane), input).await
+    }
+
+    async fn infer_from(
+        &self,
+        lane: Option<&Lane>,
+        input: Input,
+    ) -> Result<Output, batcher::Error> {
         let permit = self.admission.try_admit().expect("a place");
-        self.model.batcher.infer(input, permit).await
+        self.model.batcher.infer(input, permit, lane).await
     }
 
     fn metric(&self, series: &str) -> f64 {
@@ -48,6 +60,11 @@ impl Loaded {
             .parse()
             .unwrap()
     }
+}
+
+fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap()
 }
 
 const LABELS: &str = "{model=\"mnist-mlp\",version=\"1\"}";
@@ -125,4 +142,50 @@ async fn a_batch_waits_for_others_as_long_as_it_was_told_to() {
         loaded.metric(&format!("kiln_batch_size_count{LABELS}")),
         1.0
     );
+}
+
+#[test]
+fn predictions_from_a_thread_without_a_lane_leave_the_serving_threads_backlog_alone() {
+    let loaded = Loaded::new(&Source::BuiltInMlp, 8, Duration::ZERO);
+    let (rounds, each) = (50, 20_u8);
+    let run = |lane: Option<&Lane>| {
+        let runtime = runtime();
+        for _ in 0..rounds {
+            let requests = (0..each).map(|level| loaded.infer_from(lane, grey(level)));
+            for output in runtime.block_on(join_all(requests)) {
+                output.unwrap();
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(None));
+        scope.spawn(|| run(None));
+        run(Some(&loaded.lane));
+        assert_eq!(loaded.lane.backlog(), Duration::ZERO);
+    });
+    assert_eq!(loaded.lane.backlog(), Duration::ZERO);
+    assert_eq!(loaded.admission.inside(), 0);
+}
+
+#[tokio::test]
+async fn what_waits_in_a_lane_is_its_backlog_until_it_is_computed() {
+    let loaded = Loaded::new(&Source::BuiltInMlp, 8, Duration::ZERO);
+    let mut waiting = std::pin::pin!(loaded.infer(grey(1)));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    assert!(loaded.lane.backlog() > Duration::ZERO);
+    waiting.await.unwrap();
+    assert_eq!(loaded.lane.backlog(), Duration::ZERO);
+}
+
+#[test]
+fn a_runtime_that_ends_takes_its_requests_out_of_the_backlog() {
+    let loaded = Loaded::new(&Source::BuiltInMlp, 8, Duration::ZERO);
+    let runtime = runtime();
+    runtime.block_on(async {
+        let mut waiting = std::pin::pin!(loaded.infer(grey(1)));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+    });
+    drop(runtime);
+    assert_eq!(loaded.lane.backlog(), Duration::ZERO);
+    assert_eq!(loaded.admission.inside(), 0);
 }

@@ -182,7 +182,7 @@ impl Predictor {
                     fit: args.fit.into_fit(),
                 };
                 let permit = classifier.wait_for_place().await;
-                Ok(classifier.classify(request, permit).await?.into())
+                Ok(classifier.classify(request, permit, None).await?.into())
             }
         }
     }

@@ -30,6 +30,7 @@ use super::services::mnist::{Connected, Mnist};
 use super::transport::backpressure::{Conduct, Gate, Gated};
 use super::transport::connections::Connection;
 use crate::readiness::Readiness;
+use crate::serving::batcher::Lane;
 use crate::telemetry::Rejection;
 
 /// A peer that says nothing for so long is pinged, and is gone if it does not answer the ping in time.
@@ -53,6 +54,8 @@ pub(crate) struct Answering {
     pub others: Routes,
     pub observe: Observe,
     pub gate: Arc<Gate>,
+    /// Where the thread's own work waits.
+    pub lane: Lane,
 }
 
 /// Serves `connections` until there are no more or the server drains, and then until those that are
@@ -84,6 +87,7 @@ async fn serve(answering: Answering, connection: Connection, readiness: Readines
     let mnist = Arc::new(Connected {
         mnist: answering.mnist,
         peer: connection.peer,
+        lane: answering.lane,
     });
     let conduct = Arc::<Conduct>::default();
     let stream = Gated::new(connection.stream, answering.gate, Arc::clone(&conduct));

@@ -22,6 +22,7 @@ use super::transport::backpressure::Gate;
 use super::transport::connections::{Dealer, accept};
 use super::transport::pulse::Pulse;
 use crate::readiness::{Readiness, State};
+use crate::serving::batcher::Lane;
 use crate::telemetry::Telemetry;
 
 /// How calls are bounded.
@@ -74,8 +75,8 @@ impl Server {
 
         let (mut dealer, mut pulse) = (Dealer::default(), Pulse::new());
         let (running, mut ended) = mpsc::channel::<()>(1);
-        for index in 0..self.config.threads.max(1) {
-            let answering = self.answering(others.clone());
+        for (index, lane) in Lane::each(self.config.threads.max(1)).enumerate() {
+            let answering = self.answering(lane, others.clone());
             let serving = serve_hand(answering, dealer.hand(), self.readiness.clone());
             let feel = pulse.feel(Arc::clone(&self.telemetry))?;
             let (runtime, running) = (runtime()?, running.clone());
@@ -110,7 +111,7 @@ impl Server {
     }
 
     /// What each thread answers with.
-    fn answering(&self, others: Routes) -> Answering {
+    fn answering(&self, lane: Lane, others: Routes) -> Answering {
         Answering {
             mnist: self.mnist.clone(),
             others,
@@ -120,7 +121,8 @@ impl Server {
                 max_message_bytes: self.config.max_message_bytes,
                 request_timeout: self.config.request_timeout,
             },
-            gate: Arc::new(Gate::new(Arc::clone(&self.telemetry))),
+            gate: Arc::new(Gate::new(lane.clone(), Arc::clone(&self.telemetry))),
+            lane,
         }
     }
 }

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::preprocess::{self, Fit, PictureError, Size};
+use crate::serving::batcher::{self, Lane};
 use crate::serving::repository::{Model, NotFound, Repository};
-use crate::serving::{Admission, Permit, batcher};
+use crate::serving::{Admission, Permit};
 use crate::telemetry::{Rejection, Telemetry};
 
 /// The largest picture that is decoded on the thread that read it.
@@ -206,13 +207,18 @@ impl Classifier {
         self.admission.admit().await
     }
 
-    /// Answers one request, which holds its place until its work is done.
-    /// Dropping the future gives the request up.
+    /// Answers one request, which holds its place until its work is done. `lane` is that of the thread that asks, if it
+    /// has one. Dropping the future gives the request up.
     ///
     /// # Errors
     /// [`Error`]; what was turned away is counted.
-    pub async fn classify(&self, request: Request, permit: Permit) -> Result<Answer, Error> {
-        self.counted(self.answer(request, permit).await)
+    pub async fn classify(
+        &self,
+        request: Request,
+        permit: Permit,
+        lane: Option<&Lane>,
+    ) -> Result<Answer, Error> {
+        self.counted(self.answer(request, permit, lane).await)
     }
 
     /// Counts what was turned away.
@@ -223,7 +229,12 @@ impl Classifier {
         result
     }
 
-    async fn answer(&self, request: Request, mut permit: Permit) -> Result<Answer, Error> {
+    async fn answer(
+        &self,
+        request: Request,
+        mut permit: Permit,
+        lane: Option<&Lane>,
+    ) -> Result<Answer, Error> {
         let repository = self.repository.get().ok_or(Error::Loading)?;
         let model = Arc::clone(repository.get(&request.model, &request.version)?);
         let pixels = |bytes| batcher::Input::Pixels {
@@ -242,7 +253,7 @@ impl Classifier {
             Input::Values(values) => batcher::Input::Values(checked_values(values, &model)?),
         };
         let intensity = intensity(&input, model.pixel_scale);
-        let output = model.batcher.infer(input, permit).await?;
+        let output = model.batcher.infer(input, permit, lane).await?;
 
         let mut probabilities = output.scores;
         model.meaning.apply(&mut probabilities);

@@ -14,6 +14,7 @@ use crate::grpc::call::{client, status};
 use crate::grpc::proto::mnist as pb;
 use crate::preprocess::Fit;
 use crate::serving::Permit;
+use crate::serving::batcher::Lane;
 use crate::serving::classify::{self, Answer, Classifier, Input};
 use crate::telemetry::Telemetry;
 
@@ -39,9 +40,13 @@ impl Mnist {
         client: IpAddr,
         request: pb::PredictRequest,
         (permit, _held): (Permit, Held),
+        lane: Option<&Lane>,
     ) -> Result<pb::PredictResponse, Status> {
         let started = Instant::now();
-        let answer = self.classifier.classify(read(request)?, permit).await?;
+        let answer = self
+            .classifier
+            .classify(read(request)?, permit, lane)
+            .await?;
         let values = answer.model.network.input_len();
         self.telemetry
             .client_request(client, values, started.elapsed());
@@ -52,6 +57,7 @@ impl Mnist {
     fn answers(
         self,
         client: IpAddr,
+        lane: Option<Lane>,
         items: impl Stream<Item = Result<pb::PredictRequest, Status>>,
     ) -> impl Stream<Item = Result<pb::PredictResponse, Status>> {
         let (service, places) = (self.clone(), self);
@@ -72,10 +78,12 @@ impl Mnist {
                 }
             })
             .map(move |item: Result<_, Status>| {
-                let service = service.clone();
+                let (service, lane) = (service.clone(), lane.clone());
                 async move {
                     let answer = match item? {
-                        Ok((item, place)) => service.answer(client, item, place).await,
+                        Ok((item, place)) => {
+                            service.answer(client, item, place, lane.as_ref()).await
+                        }
                         Err(status) => Err(status),
                     };
                     Ok(answer.unwrap_or_else(|status| status::item(&status)))
@@ -91,6 +99,8 @@ pub(crate) struct Connected {
     pub mnist: Mnist,
     /// The address at its other end.
     pub peer: IpAddr,
+    /// That of the thread which serves it.
+    pub lane: Lane,
 }
 
 impl Connected {
@@ -111,7 +121,9 @@ impl Connected {
             classifier, memory, ..
         } = &self.mnist;
         let place = (classifier.admit()?, memory.take(size(&request))?);
-        self.mnist.answer(client, request, place).await
+        self.mnist
+            .answer(client, request, place, Some(&self.lane))
+            .await
     }
 }
 
@@ -136,8 +148,9 @@ impl pb::mnist_service_server::MnistService for Connected {
     ) -> Result<Response<Self::PredictStreamStream>, Status> {
         let client = self.client(request.metadata().as_ref());
         let items = request.into_inner();
+        let lane = Some(self.lane.clone());
         Ok(Response::new(Box::pin(
-            self.mnist.clone().answers(client, items),
+            self.mnist.clone().answers(client, lane, items),
         )))
     }
 }
@@ -223,7 +236,7 @@ mod tests {
         let (send, items) = mpsc::unbounded_channel();
         let items = UnboundedReceiverStream::new(items);
         let client = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let mut answers = Box::pin(mnist.clone().answers(client, items));
+        let mut answers = Box::pin(mnist.clone().answers(client, None, items));
         let item = pb::PredictRequest {
             input: Some(pb::predict_request::Input::Pixels(vec![0; 50].into())),
             ..Default::default()

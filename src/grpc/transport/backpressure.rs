@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::serving::batcher;
+use crate::serving::batcher::Lane;
 use crate::telemetry::Telemetry;
 
 /// What the connections of a thread may read between two batches before others have to wait: some 20 requests of 784
@@ -47,12 +47,15 @@ pub(crate) struct Gate {
     line: Mutex<VecDeque<Arc<Place>>>,
     /// Whether a task is there that lets the line read.
     opening: AtomicBool,
+    /// The thread's own, where its work waits.
+    lane: Lane,
     telemetry: Arc<Telemetry>,
 }
 
 impl Gate {
-    pub fn new(telemetry: Arc<Telemetry>) -> Self {
+    pub fn new(lane: Lane, telemetry: Arc<Telemetry>) -> Self {
         Self {
+            lane,
             left: AtomicUsize::new(READ_BYTES),
             line: Mutex::default(),
             opening: AtomicBool::new(false),
@@ -95,7 +98,7 @@ impl Gate {
         loop {
             // What was read becomes a batch, and is computed, before this goes on.
             tokio::task::yield_now().await;
-            if batcher::backlog() >= WORK && last.elapsed() < LONGEST_PAUSE {
+            if self.lane.backlog() >= WORK && last.elapsed() < LONGEST_PAUSE {
                 continue;
             }
             last = Instant::now();
@@ -316,8 +319,9 @@ mod tests {
     impl Thread {
         async fn new() -> Self {
             let telemetry = Arc::new(Telemetry::new().unwrap());
+            let lane = Lane::each(1).next().unwrap();
             Self {
-                gate: Arc::new(Gate::new(telemetry)),
+                gate: Arc::new(Gate::new(lane, telemetry)),
                 listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             }
         }

@@ -1,14 +1,14 @@
 //! Requests in flight become batches for a network.
 //!
-//! A network that costs less than it would take to wake another thread is computed on the thread
-//! that read the request (`inline`); a heavier one has threads of its own (`threads`). What a
-//! network costs is measured when its model is loaded. Either way a request that finds the engine
-//! idle is computed at once, and what arrives meanwhile forms the next batch: under light load a
-//! batch is one request and no latency is added, under heavy load batches grow by themselves.
+//! A network that costs less than it would take to wake another thread is computed on the thread that read the request,
+//! in that thread's lane (`lanes`). A heavier one has a queue and threads of its own (`queue`), and so have requests from
+//! a thread without a lane. What a network costs is measured when its model is loaded. Either way a request that finds
+//! nothing before it is computed at once, and what arrives meanwhile forms the next batch: under light load a batch is
+//! one request and no latency is added, under heavy load batches grow by themselves.
 
 mod compute;
-mod inline;
-mod threads;
+mod lanes;
+mod queue;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use compute::{Compute, Request};
-use inline::Inline;
-pub use inline::backlog;
-use threads::Threads;
+pub use lanes::Lane;
+use lanes::Lanes;
+use queue::Queue;
 
 use super::Permit;
 use crate::network::{self, Network};
@@ -33,7 +33,7 @@ const INLINE_COST: Duration = Duration::from_micros(250);
 /// How a model's batcher works.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Threads that read requests, and compute threads for a network that needs them; at least 1.
+    /// Threads that read requests, each with a [`Lane`], and compute threads for a heavy network; at least 1.
     pub threads: usize,
     /// Largest batch, at least 1.
     pub max_batch_size: usize,
@@ -81,13 +81,10 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Batcher {
     instruments: ModelInstruments,
-    engine: Engine,
-}
-
-#[derive(Debug)]
-enum Engine {
-    Inline(Inline),
-    Threads(Threads),
+    /// For requests from serving threads, unless the network is too heavy to be computed there.
+    lanes: Option<Lanes>,
+    /// For all others.
+    queue: Queue,
 }
 
 impl Batcher {
@@ -103,25 +100,30 @@ impl Batcher {
         config: Config,
     ) -> Result<Self, StartError> {
         let compute = Compute::new(network, instruments.clone(), telemetry, config)?;
-        let engine = if compute.cost <= INLINE_COST {
-            Engine::Inline(Inline::new(compute, config))
-        } else {
-            Engine::Threads(Threads::start(compute, config)?)
-        };
+        let is_light = compute.cost <= INLINE_COST;
+        // A light network is seldom asked for from elsewhere.
+        let threads = if is_light { 1 } else { config.threads };
+        let compute = Arc::new(compute);
         Ok(Self {
             instruments,
-            engine,
+            queue: Queue::start(&compute, threads, config.delay)?,
+            lanes: is_light.then(|| Lanes::new(compute, config)),
         })
     }
 
-    /// Queues one example and waits for its output.
+    /// Queues one example and waits for its output. `lane` is that of the thread that asks, if it has one.
     ///
     /// Dropping the future takes the request back: it is not computed unless it is already in a
     /// batch.
     ///
     /// # Errors
     /// [`Error::Closed`] while shutting down, [`Error::Failed`] if the network fails.
-    pub async fn infer(&self, input: Input, permit: Permit) -> Result<Output, Error> {
+    pub async fn infer(
+        &self,
+        input: Input,
+        permit: Permit,
+        lane: Option<&Lane>,
+    ) -> Result<Output, Error> {
         let (answer, answered) = oneshot::channel();
         let request = Request {
             input,
@@ -130,9 +132,9 @@ impl Batcher {
             permit,
             _place: self.instruments.enter_queue(),
         };
-        match &self.engine {
-            Engine::Inline(inline) => inline.push(request),
-            Engine::Threads(threads) => threads.push(request),
+        match (&self.lanes, lane) {
+            (Some(lanes), Some(lane)) if lanes.has(lane) => lanes.push(request, lane),
+            _ => self.queue.push(request),
         }
         answered.await.unwrap_or(Err(Error::Closed))
     }

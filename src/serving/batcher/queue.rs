@@ -1,43 +1,42 @@
-//! Batches on threads of their own, for a network that would hold up the threads that read requests.
+//! Batches on threads of their own: for a network that would hold up the threads that read requests, and for requests
+//! from a thread that has no lane.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::Config;
 use super::compute::{Compute, Request};
 
 /// How long a batch may take, and so how long the next request may wait for it.
 const LONGEST_BATCH: Duration = Duration::from_millis(20);
 
-/// The compute threads of one model. Dropping it ends them once what waits has been answered.
+/// A queue and the threads that compute what is in it. Dropping it ends them once what waits has been answered.
 #[derive(Debug)]
-pub(super) struct Threads {
-    queue: Arc<Queue>,
+pub(super) struct Queue {
+    shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Threads {
-    pub fn start(compute: Compute, config: Config) -> std::io::Result<Self> {
-        let queue = Arc::new(Queue {
+impl Queue {
+    pub fn start(compute: &Arc<Compute>, threads: usize, delay: Duration) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
             limit: compute.limit(LONGEST_BATCH),
-            delay: config.delay,
+            delay,
             state: Mutex::default(),
             filled: Condvar::new(),
         });
-        let compute = Arc::new(compute);
         let mut started = Self {
-            queue: Arc::clone(&queue),
+            shared: Arc::clone(&shared),
             threads: Vec::new(),
         };
-        for index in 0..config.threads.max(1) {
-            let (queue, compute) = (Arc::clone(&queue), Arc::clone(&compute));
+        for index in 0..threads.max(1) {
+            let (shared, compute) = (Arc::clone(&shared), Arc::clone(compute));
             let thread = thread::Builder::new()
                 .name(format!("kiln-compute-{index}"))
                 .spawn(move || {
                     let mut batch = Vec::new();
-                    while queue.take(&mut batch) {
+                    while shared.take(&mut batch) {
                         compute.run(&mut batch);
                     }
                 })?;
@@ -47,15 +46,15 @@ impl Threads {
     }
 
     pub fn push(&self, request: Request) {
-        self.queue.lock().waiting.push_back(request);
-        self.queue.filled.notify_one();
+        self.shared.lock().waiting.push_back(request);
+        self.shared.filled.notify_one();
     }
 }
 
-impl Drop for Threads {
+impl Drop for Queue {
     fn drop(&mut self) {
-        self.queue.lock().closed = true;
-        self.queue.filled.notify_all();
+        self.shared.lock().closed = true;
+        self.shared.filled.notify_all();
         for thread in self.threads.drain(..) {
             // A panic was already caught and answered inside the thread.
             let _ = thread.join();
@@ -66,7 +65,7 @@ impl Drop for Threads {
 /// First in, first out, a batch at a time. Unbounded by itself: each request holds a permit from
 /// [`crate::serving::Admission`], which is the bound.
 #[derive(Debug)]
-struct Queue {
+struct Shared {
     limit: usize,
     delay: Duration,
     state: Mutex<State>,
@@ -79,7 +78,7 @@ struct State {
     closed: bool,
 }
 
-impl Queue {
+impl Shared {
     /// Waits until something is there and moves as much as a batch may hold to `batch`. False once
     /// the queue is closed and empty.
     fn take(&self, batch: &mut Vec<Request>) -> bool {
