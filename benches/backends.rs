@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use kiln::keras::Model;
+use kiln::description::{self, Model};
 use kiln::network::{self, Backend, Network};
 
 const ROUNDS: usize = 200;
@@ -74,7 +74,7 @@ fn main() {
         {
             for (how, build) in BUILDS {
                 let name = format!("{model:<10} {backend:<8} {how}");
-                let model = network::from_safetensors(bytes).expect("a built-in model");
+                let model = description::from_safetensors(bytes).expect("a built-in model");
                 let network = build(model, backend).expect("a network");
                 candidates.push(Candidate::new(name, network, batch));
             }

@@ -4,6 +4,7 @@
 //! `benches/engine` compares with other engines.
 
 use divan::Bencher;
+use kiln::description::Model;
 use kiln::keras;
 use kiln::network::{Backend, Network};
 
@@ -14,7 +15,7 @@ fn main() {
     divan::main();
 }
 
-fn model(name: &str) -> keras::Model {
+fn model(name: &str) -> Model {
     let path = format!("{}/weights/{name}.keras", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(path).expect("a built-in model");
     keras::read(&bytes).expect("a Keras model")

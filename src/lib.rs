@@ -1,8 +1,9 @@
 //! Kiln serves Keras image classifiers in pure Rust.
 //!
 //! A request goes one way: bytes, [`preprocess`], [`serving::repository`] (which model),
-//! [`serving::batcher`], [`network`], answer; [`serving::classify`] is that path. [`keras`] and
-//! [`network`] stand on their own: together they read a Keras file into Burn.
+//! [`serving::batcher`], [`network`], answer; [`serving::classify`] is that path. [`keras`] reads a
+//! Keras file into a [`description`], and [`network`] makes a network in Burn of that; they stand on
+//! their own.
 //!
 //! ```
 //! use kiln::keras;
@@ -18,6 +19,7 @@
 //! ```
 
 pub mod cli;
+pub mod description;
 pub mod grpc;
 pub mod http;
 pub mod idx;

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use kiln::keras::{self, Model};
+use kiln::description::{Model, Node};
+use kiln::keras;
 use serde_json::{Value, json};
 
 fn model(name: &str) -> Model {
@@ -22,7 +23,7 @@ fn a_description_survives_json_and_takes_its_weights_again() {
         let mut model = model(name);
         let json = serde_json::to_string(&model).unwrap();
         let mut again: Model = serde_json::from_str(&json).unwrap();
-        let empty = |node: &keras::Node| node.weights.is_empty();
+        let empty = |node: &Node| node.weights.is_empty();
         assert!(again.nodes().iter().all(empty), "no weights travel with it");
         assert_eq!(again.parameters(), model.parameters(), "{name}");
         let original = model.clone();

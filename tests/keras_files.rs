@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln::keras::{self, Activation, DataFormat, Error, Layer, Model, Padding};
+use kiln::description::{Activation, DataFormat, Layer, Model, Padding};
+use kiln::keras::{self, Error};
 use serde_json::Value;
 
 const FIXTURES: [&str; 13] = [

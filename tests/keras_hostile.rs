@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use flate2::{Compression, read::GzDecoder, write::DeflateEncoder};
-use kiln::keras::{self, Error, Model};
+use kiln::description::Model;
+use kiln::keras::{self, Error};
 use rawzip::{CompressionMethod, ZipArchive, ZipArchiveWriter};
 use serde_json::{Value, json};
 

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kiln::keras::{self, Model, SUPPORTED_LAYERS};
+use kiln::description::Model;
+use kiln::keras::{self, SUPPORTED_LAYERS};
 use kiln::network::{Backend, Network};
 use kiln::npy;
 use serde_json::Value;

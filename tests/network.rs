@@ -2,11 +2,11 @@
 
 use std::fmt::Debug;
 
-use kiln::keras::{
-    Activation, BidirectionalMerge, Cell, DataFormat, Description, Interpolation, Layer, MergeOp,
-    Model, Node, Padding, Pool, Recurrent, Reduction, Statistics, Summary, Weight,
+use kiln::description::{
+    self, Activation, BidirectionalMerge, Cell, DataFormat, Description, Interpolation, Layer,
+    MergeOp, Model, Node, Padding, Pool, Recurrent, Reduction, Statistics, Summary, Weight,
 };
-use kiln::network::{self, Backend, Network, Options};
+use kiln::network::{Backend, Network, Options};
 
 const FORMATS: [DataFormat; 2] = [DataFormat::ChannelsLast, DataFormat::ChannelsFirst];
 
@@ -833,9 +833,9 @@ fn layers_that_share_weights_share_them_in_the_converted_file_too() {
     maker.nodes[again].weights_of = Some(1);
     let model = maker.model();
     assert_all_agree(&model, &mut Random(5));
-    let bytes = network::to_safetensors(&model).unwrap();
+    let bytes = description::to_safetensors(&model).unwrap();
     assert!(bytes.len() < 20 * 4 + 2000, "{} bytes", bytes.len());
-    assert_eq!(network::from_safetensors(&bytes).unwrap(), model);
+    assert_eq!(description::from_safetensors(&bytes).unwrap(), model);
 }
 
 #[test]

@@ -5,10 +5,10 @@ mod support;
 use std::fs;
 
 use burn_store::{ModuleStore, SafetensorsStore};
-use kiln::keras;
-use kiln::network::{self, Backend, Network};
+use kiln::network::{Backend, Network};
 use kiln::npy;
 use kiln::serving::repository::Source;
+use kiln::{description, keras};
 use support::{file, optional};
 
 const BUILT_IN: [(&str, Source); 2] = [
@@ -107,8 +107,8 @@ fn every_layer_answers_as_keras_does_on_both_backends() {
 
             // And so does the same model after a trip through safetensors.
             let model = keras::read_file(&path).unwrap();
-            let bytes = network::to_safetensors(&model).unwrap();
-            let converted = network::from_safetensors(&bytes).unwrap();
+            let bytes = description::to_safetensors(&model).unwrap();
+            let converted = description::from_safetensors(&bytes).unwrap();
             assert_eq!(converted, model, "{what}");
             let converted = Network::new(converted, backend).unwrap();
             let found = outputs(&converted, &input.values, count);
@@ -127,7 +127,7 @@ fn a_converted_file_is_the_same_every_time_and_is_the_one_that_is_built_in() {
     for (name, _) in BUILT_IN {
         let committed = fs::read(file(&format!("weights/{name}.safetensors"))).unwrap();
         let model = keras::read_file(&file(&format!("weights/{name}.keras"))).unwrap();
-        let converted = network::to_safetensors(&model).unwrap();
+        let converted = description::to_safetensors(&model).unwrap();
         assert!(
             converted == committed,
             "{name}: `kiln convert` gives other bytes"
@@ -161,7 +161,11 @@ fn a_converted_file_has_every_weight_as_keras_has_it_and_burn_store_reads_it() {
 #[test]
 fn a_converted_file_that_does_not_hold_together_is_refused() {
     let whole = fs::read(file("weights/mnist-mlp.safetensors")).unwrap();
-    let refused = |bytes: Vec<u8>| network::from_safetensors(&bytes).unwrap_err().to_string();
+    let refused = |bytes: Vec<u8>| {
+        description::from_safetensors(&bytes)
+            .unwrap_err()
+            .to_string()
+    };
     for end in [0, 7, 8, 100, whole.len() - 1] {
         refused(whole[..end].to_vec());
     }

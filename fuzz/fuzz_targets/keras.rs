@@ -6,6 +6,9 @@
 #![no_main]
 
 mod allocation;
+#[path = "../../src/description/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod description;
 #[path = "../../src/keras/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod keras;
@@ -32,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(model) = model {
         // What was read is sound, and comes back from its own JSON.
         let json = serde_json::to_string(&model).unwrap();
-        let again: keras::Model = serde_json::from_str(&json).unwrap();
+        let again: description::Model = serde_json::from_str(&json).unwrap();
         assert_eq!(again.nodes().len(), model.nodes().len());
     }
 });

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 
 use super::output::{print, thousands};
-use crate::network;
+use crate::description;
 use crate::serving::repository::Source;
 
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         args.output.display()
     );
     let (model, _) = Source::File(args.input.clone()).model()?;
-    let bytes = network::to_safetensors(&model)?;
+    let bytes = description::to_safetensors(&model)?;
     replace(&args.output, &bytes)
         .with_context(|| format!("cannot write {}", args.output.display()))?;
     print(&format!(

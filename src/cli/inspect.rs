@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::output::{print, thousands};
-use crate::keras::{Model, Row};
+use crate::description::{Model, Row};
 use crate::network::{Backend, Network};
 use crate::serving::repository::Source;
 

@@ -1,8 +1,9 @@
-//! What can go wrong between a model file and a [`Model`](super::Model).
+//! What can go wrong between a model file and a [`Model`](description::Model).
 
 use std::path::PathBuf;
 
-use super::supported::{classes, operations};
+use super::layers::{classes, operations};
+use crate::description;
 
 /// Why a model file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +88,7 @@ pub enum Error {
         /// What is wrong with them.
         reason: String,
     },
-    /// A description that no Keras model can have.
-    #[error("not a valid model: {0}")]
-    Model(String),
+    /// What was read makes no network.
+    #[error(transparent)]
+    Description(#[from] description::Error),
 }

@@ -3,14 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Error;
-use super::calls::{Argument, Call};
-use super::config::{SavedGraph, SavedLayer, SavedModel, Target, malformed};
-use super::input::{declared_shape, implied_shape};
-use super::layer::Layer;
-use super::lower::{self, Place};
-use super::model::{MAX_NODES, Node};
-use super::spec::WeightSpec;
+use super::layers::{self, Place};
+use super::saved::{
+    Argument, Call, SavedGraph, SavedLayer, SavedModel, Target, declared_shape, implied_shape,
+    malformed,
+};
 use super::weights::Variable;
+use crate::description::{Layer, MAX_NODES, Node, WeightSpec};
 
 /// Most uses of layers in all models, those that leave no node behind too.
 const MAX_CALLS: usize = 4 * MAX_NODES;
@@ -161,7 +160,7 @@ impl Graph {
         let outputs = match &layer.model {
             None => {
                 let place = Place { trainable, ..place };
-                vec![lower::layer(self, layer, call, place)?]
+                vec![layers::layer(self, layer, call, place)?]
             }
             Some(model) => {
                 let prefix = format!("{}{}/", place.prefix, layer.options.layer);

@@ -1,59 +1,33 @@
-//! A file that Keras saved → a typed description of the network and its weights.
+//! A file that Keras saved → a [`Model`]: the description of its network, with its weights.
 //!
 //! Read are the zip archive of Keras 3 and of Keras 2.13 to 2.15 (`metadata.json`, `config.json`
 //! with the architecture, `model.weights.h5`), and the legacy HDF5 file of Keras 2 and 3; Sequential
 //! and functional models, models inside models, and layers that are used more than once. Which
 //! layers: [`SUPPORTED_LAYERS`].
 //!
-//! What comes out of [`read`] is one flat graph, checked through and through: every shape is
-//! inferred here, every weight has the shape its layer asks for, and every size was bounded before
-//! memory was taken. Nothing here knows how a network is computed.
+//! `file` takes the file apart, `saved` reads the architecture, `layers` turns each layer into nodes
+//! of the `graph`, and `weights` gives them theirs.
 
-mod activation;
-mod archive;
-mod calls;
-mod config;
 mod error;
-mod functions;
-mod geometry;
+mod file;
 mod graph;
-mod groups;
-mod hdf5;
-mod headers;
-mod input;
-mod layer;
-mod lower;
-mod metered;
-mod model;
-mod options;
+mod layers;
 mod rows;
-mod shape;
-mod spec;
-mod summary;
-mod supported;
-mod texts;
+mod saved;
 mod weights;
-mod windows;
-mod work;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-pub use activation::Activation;
+use crate::description::{Description, Model};
+use file::{archive, hdf5};
+
 pub use error::Error;
-pub use functions::ACTIVATIONS;
-pub use geometry::{DataFormat, Padding, PictureShape, SpreadAxis, extent};
-pub use layer::{
-    BidirectionalMerge, Cell, Interpolation, Layer, MergeOp, Pool, Recurrent, Reduction, Statistics,
-};
-pub use model::{Description, MAX_NAME, MAX_NODES, Model, Node, Weight};
-pub use shape::{MAX_ELEMENTS, MAX_PARAMETERS, MAX_RANK, MAX_VALUES, MAX_WORK, ShapeError};
-pub use spec::WeightSpec;
-pub use summary::{Row, Summary};
-pub use supported::{
+pub use layers::{
     LayerSupport, SUPPORTED_FORMATS, SUPPORTED_LAYERS, supported_markdown, supported_operations,
 };
+pub use saved::ACTIVATIONS;
 
 /// Largest file that is read: 1 GiB.
 pub const MAX_FILE: u64 = 1 << 30;
@@ -78,7 +52,7 @@ pub fn read(bytes: &[u8]) -> Result<Model, Error> {
 
 fn read_archive(bytes: &[u8]) -> Result<Model, Error> {
     let members = archive::open(bytes)?;
-    let keras_version = config::keras_version(&members.metadata)?;
+    let keras_version = saved::keras_version(&members.metadata)?;
     build(&members.config, keras_version, |model, graph| {
         weights::load_archive(&members.weights, model, graph)
     })
@@ -105,19 +79,19 @@ fn read_legacy(bytes: &[u8]) -> Result<Model, Error> {
 fn build(
     config: &[u8],
     keras_version: String,
-    load: impl FnOnce(&config::SavedModel, &mut graph::Graph) -> Result<(), Error>,
+    load: impl FnOnce(&saved::SavedModel, &mut graph::Graph) -> Result<(), Error>,
 ) -> Result<Model, Error> {
-    let root = config::json(config)?;
-    let saved = config::saved_model(&root, &keras_version)?;
+    let root = saved::json(config)?;
+    let saved = saved::saved_model(&root, &keras_version)?;
     let mut graph = graph::Graph::of(&saved)?;
     load(&saved, &mut graph)?;
     let summary = rows::summary(&saved, &graph);
-    Model::new(Description {
+    Ok(Model::new(Description {
         name: saved.options.layer.to_owned(),
         keras_version,
         nodes: graph.nodes,
         summary,
-    })
+    })?)
 }
 
 /// Reads a model from a file of at most [`MAX_FILE`] bytes. Its name does not matter.

@@ -1,8 +1,8 @@
 //! The rows of `model.summary()`, from the saved model and the graph made of it.
 
-use super::config::{SavedLayer, SavedModel, Target};
 use super::graph::Graph;
-use super::summary::{Row, Summary};
+use super::saved::{SavedLayer, SavedModel, Target};
+use crate::description::{Row, Summary, product};
 
 /// What Keras prints of a model.
 pub(super) fn summary(model: &SavedModel, graph: &Graph) -> Summary {
@@ -63,7 +63,7 @@ fn parameters(layer: &SavedLayer, graph: &Graph) -> (usize, usize) {
     }
     let variables = graph.variables.get(&layer.id).into_iter().flatten();
     variables.fold((0, 0), |(all, trained), variable| {
-        let size = super::shape::product(&variable.shape).unwrap_or(usize::MAX);
+        let size = product(&variable.shape).unwrap_or(usize::MAX);
         let more = if variable.trainable { size } else { 0 };
         (all.saturating_add(size), trained.saturating_add(more))
     })

@@ -1,10 +1,10 @@
-//! A description from [`crate::keras`] becomes a network in Burn; a batch of
+//! A description ([`crate::description`]) becomes a network in Burn; a batch of
 //! inputs becomes a batch of outputs. Knows nothing of serving.
 //!
 //! `compile` is the graph compiler: it turns the description into few operations
 //! over numbered values. `burn` has every operation in Burn's own operations,
 //! `kernels` has hand-tuned kernels for the common ones, and `run` takes a batch
-//! through them. `convert` writes and reads the converted file.
+//! through them.
 //!
 //! Between operations a batch is one matrix `[batch, values]` with each example
 //! in row-major order, channels last. Shapes are known when the network is
@@ -14,7 +14,6 @@
 mod backend;
 mod burn;
 mod compile;
-mod convert;
 mod kernels;
 mod run;
 
@@ -23,9 +22,8 @@ use ::burn::tensor::TensorData;
 
 pub use backend::Backend;
 pub use compile::{Plan, Step};
-pub use convert::{from_safetensors, to_safetensors};
 
-use crate::keras;
+use crate::description::Model;
 use run::Runner;
 
 /// Why a network could not be built or did not answer.
@@ -41,9 +39,6 @@ pub enum Error {
         /// What about it cannot be run.
         reason: String,
     },
-    /// The converted file cannot be read or written.
-    #[error("converted model: {0}")]
-    Safetensors(String),
     /// The number of values is not a whole number of examples.
     #[error("{found} values are not {batch} examples of {expected} each")]
     InputSize {
@@ -82,7 +77,7 @@ impl Default for Options {
 pub struct Network {
     runner: Runner,
     plan: Plan,
-    model: keras::Model,
+    model: Model,
     device: Device,
 }
 
@@ -91,7 +86,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Layer`] for what cannot be run.
-    pub fn new(model: keras::Model, backend: Backend) -> Result<Self, Error> {
+    pub fn new(model: Model, backend: Backend) -> Result<Self, Error> {
         Self::with_options(model, backend, Options::default())
     }
 
@@ -99,7 +94,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::new`].
-    pub fn plain(model: keras::Model, backend: Backend) -> Result<Self, Error> {
+    pub fn plain(model: Model, backend: Backend) -> Result<Self, Error> {
         let options = Options {
             optimize: false,
             fuse: false,
@@ -112,7 +107,7 @@ impl Network {
     /// # Errors
     /// As [`Network::new`].
     pub fn with_options(
-        mut model: keras::Model,
+        mut model: Model,
         backend: Backend,
         options: Options,
     ) -> Result<Self, Error> {
@@ -128,7 +123,7 @@ impl Network {
     }
 
     /// What the network was built from, without the weights.
-    pub fn description(&self) -> &keras::Model {
+    pub fn description(&self) -> &Model {
         &self.model
     }
 

@@ -1,6 +1,6 @@
 //! What a classifier's output numbers are, read from its graph.
 
-use crate::keras::{Activation, Layer, MergeOp, Model, Reduction};
+use crate::description::{Activation, Layer, MergeOp, Model, Reduction};
 
 /// What the last layer of a classifier gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ fn makes_probabilities(layer: &Layer) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keras::{Description, Node, Summary};
+    use crate::description::{Description, Node, Summary};
 
     #[test]
     fn logits_become_probabilities_and_probabilities_stay() {

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Loader, Variable};
 use crate::keras::Error;
-use crate::keras::config::{SavedLayer, SavedModel};
+use crate::keras::file::hdf5::{self, File, Members};
 use crate::keras::graph::Graph;
-use crate::keras::hdf5::{self, File, Members};
+use crate::keras::saved::{SavedLayer, SavedModel};
 
 /// The group of a model's layers.
 const LAYERS: &str = "layers";

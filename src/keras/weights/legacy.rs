@@ -9,9 +9,9 @@ use std::collections::HashSet;
 
 use super::{Loader, Variable};
 use crate::keras::Error;
-use crate::keras::config::{SavedLayer, SavedModel};
+use crate::keras::file::hdf5::{self, File, Members};
 use crate::keras::graph::Graph;
-use crate::keras::hdf5::{self, File, Members};
+use crate::keras::saved::{SavedLayer, SavedModel};
 
 /// Reads the variables into the nodes of a graph.
 pub fn load(file: &File, model: &SavedModel, graph: &mut Graph) -> Result<(), Error> {

@@ -11,10 +11,10 @@ mod number;
 use std::fmt::Display;
 
 use super::Error;
-use super::config::SavedLayer;
+use super::file::hdf5::{Dataset, Element, File};
 use super::graph::Graph;
-use super::hdf5::{Dataset, Element, File};
-use super::model::Weight;
+use super::saved::SavedLayer;
+use crate::description::Weight;
 
 pub(super) use archive::load as load_archive;
 pub(super) use legacy::load as load_legacy;

@@ -1,6 +1,6 @@
 //! Numbers as HDF5 stores them → float32.
 
-use super::super::hdf5::{Dataset, Element};
+use crate::keras::file::hdf5::{Dataset, Element};
 
 /// The values of a dataset of floating-point numbers; of integers there are none.
 pub(super) fn to_float32(dataset: &Dataset) -> Vec<f32> {

@@ -5,7 +5,7 @@ use burn::tensor::activation as burn_activation;
 
 use super::merge::Constant;
 use super::tensor;
-use crate::keras::Activation;
+use crate::description::Activation;
 
 /// Applies `activation` to `[batch, values]`; `last_axis` is the length of the
 /// last axis of an example, along which softmax and its like work.

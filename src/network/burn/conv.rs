@@ -9,7 +9,7 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use super::dense::bias;
 use super::tensor;
 use super::view::Picture;
-use crate::keras::extent;
+use crate::description::extent;
 use crate::network::compile;
 
 /// `keras.layers.Conv2D`: correlation of a picture with kernels, and a bias.

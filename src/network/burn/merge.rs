@@ -5,7 +5,7 @@ use burn::prelude::*;
 use super::reshape::Broadcast;
 use super::tensor;
 use super::view::Axis;
-use crate::keras::MergeOp;
+use crate::description::MergeOp;
 use crate::network::Error;
 use crate::network::compile::Source;
 

@@ -23,7 +23,7 @@ use burn::prelude::*;
 use super::compile::{Op, Work};
 use super::run::Runner;
 use super::{Error, Options};
-use crate::keras::Activation;
+use crate::description::Activation;
 
 /// One operation, ready to run.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 
-use crate::keras::Statistics;
+use crate::description::Statistics;
 
 /// `LayerNormalization` and `GroupNormalization`, without gamma and beta.
 #[derive(Debug)]

@@ -5,19 +5,19 @@ use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 
 use super::view::Picture;
-use crate::keras;
+use crate::description;
 use crate::network::compile::Window;
 
 /// `keras.layers.MaxPooling2D` and `AveragePooling2D`; padding never wins and does not count.
 #[derive(Debug)]
 pub(super) struct Pool {
-    kind: keras::Pool,
+    kind: description::Pool,
     window: Window,
     input: Picture,
 }
 
 impl Pool {
-    pub fn new(kind: keras::Pool, window: Window, input: &[usize]) -> Self {
+    pub fn new(kind: description::Pool, window: Window, input: &[usize]) -> Self {
         Self {
             kind,
             window,
@@ -34,13 +34,13 @@ impl Pool {
             ..
         } = self.window;
         Picture::flatten(match self.kind {
-            keras::Pool::Max => {
+            description::Pool::Max => {
                 let options = MaxPoolOptions::new(size)
                     .with_stride(strides)
                     .with_padding_pairs(padding);
                 max_pool2d(picture, options)
             }
-            keras::Pool::Average => {
+            description::Pool::Average => {
                 let options = AvgPoolOptions::new(size)
                     .with_stride(strides)
                     .with_padding_pairs(padding)

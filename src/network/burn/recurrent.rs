@@ -7,13 +7,13 @@ use burn::prelude::*;
 use super::activation::activate;
 use super::dense::bias;
 use super::tensor;
-use crate::keras::{self, BidirectionalMerge, Cell};
+use crate::description::{self, BidirectionalMerge, Cell};
 use crate::network::compile::RecurrentWork;
 
 /// A recurrent layer over `[steps, features]`.
 #[derive(Debug)]
 pub(super) struct Recurrent {
-    options: keras::Recurrent,
+    options: description::Recurrent,
     steps: usize,
     /// `[features, gates * units]`.
     kernel: Tensor<2>,

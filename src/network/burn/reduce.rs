@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use super::view::Axis;
-use crate::keras::Reduction;
+use crate::description::Reduction;
 
 /// `keras.ops.mean`, `sum`, `max`, `min` over axes.
 #[derive(Debug)]

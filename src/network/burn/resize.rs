@@ -5,7 +5,7 @@ use burn::tensor::TensorData;
 
 use super::tensor;
 use super::view::Axis;
-use crate::keras::Interpolation;
+use crate::description::Interpolation;
 
 /// `tf.image.resize` without antialiasing: rows first, then columns.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::Graph;
 use super::affine::Affine;
 use super::fuse::note;
 use super::op::{INPUT, Linear, Work};
-use crate::keras::{Activation, Pool, Reduction};
+use crate::description::{Activation, Pool, Reduction};
 
 /// A larger offset would be taken apart and put together again by sums of larger numbers than
 /// Keras adds up, and digits would be lost.

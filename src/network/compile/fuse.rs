@@ -4,7 +4,7 @@
 use super::lower::is_elementwise;
 use super::op::{INPUT, Work};
 use super::{Graph, segment};
-use crate::keras::{Activation, MergeOp};
+use crate::description::{Activation, MergeOp};
 
 /// Zeros around a picture become padding of the convolution behind them.
 pub(super) fn padding(graph: &mut Graph, notes: &mut Vec<String>) {

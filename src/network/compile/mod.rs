@@ -19,7 +19,7 @@ pub(super) use segment::{Segment, segments};
 pub use show::{Plan, Step};
 
 use super::Error;
-use crate::keras::Model;
+use crate::description::Model;
 
 /// Operations in an order in which they can run. Operation 0 is the input.
 #[derive(Clone, Debug, Default)]

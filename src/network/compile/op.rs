@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::keras::{
+use crate::description::{
     Activation, BidirectionalMerge, Interpolation, MergeOp, Pool, Recurrent, Reduction, Statistics,
 };
 

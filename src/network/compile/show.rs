@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::Graph;
-use crate::keras::{Layer, Model};
+use crate::description::{Activation, Layer, Model};
 
 /// What a network runs, and what was done to get there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl super::Op {
     pub fn describe(&self) -> String {
         let sizes: Vec<String> = self.shape.iter().map(usize::to_string).collect();
         let activation = match self.activation {
-            crate::keras::Activation::Linear => String::new(),
+            Activation::Linear => String::new(),
             activation => format!(" {activation:?}"),
         };
         let nodes = self.nodes.join(", ");

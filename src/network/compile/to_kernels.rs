@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::affine::Affine;
 use super::op::{Op, RecurrentWork, Source, Window, Work};
-use crate::keras::{self, Activation, BidirectionalMerge, Interpolation, MergeOp, Pool, Reduction};
+use crate::description::{
+    self, Activation, BidirectionalMerge, Interpolation, MergeOp, Pool, Reduction,
+};
 use crate::network::kernels::{
     Activation as Kernel, Builder, Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling,
     Program, Recurrent, Refused, Shape, Statistics, Value, Window as KernelWindow, attends,
@@ -174,9 +176,9 @@ fn add(builder: &mut Builder, op: &Op, inputs: &[Value]) -> Result<Value, Refuse
             epsilon,
         } => {
             let by = match statistics {
-                keras::Statistics::MeanAndVariance => Statistics::MeanAndVariance,
-                keras::Statistics::Variance => Statistics::Variance,
-                keras::Statistics::MeanSquare => Statistics::MeanSquare,
+                description::Statistics::MeanAndVariance => Statistics::MeanAndVariance,
+                description::Statistics::Variance => Statistics::Variance,
+                description::Statistics::MeanSquare => Statistics::MeanSquare,
             };
             builder.normalize(input, by, *epsilon)?
         }
@@ -233,10 +235,10 @@ fn convolution(
 /// The cell and its two functions, if there is a kernel.
 fn cell(work: &RecurrentWork) -> Option<(Cell, [Kernel; 2])> {
     let cell = match work.options.cell {
-        keras::Cell::Simple => Cell::Simple,
-        keras::Cell::Lstm => Cell::Lstm,
-        keras::Cell::Gru { reset_after: true } => Cell::Gru,
-        keras::Cell::Gru { reset_after: false } => return None,
+        description::Cell::Simple => Cell::Simple,
+        description::Cell::Lstm => Cell::Lstm,
+        description::Cell::Gru { reset_after: true } => Cell::Gru,
+        description::Cell::Gru { reset_after: false } => return None,
     };
     let activation = kernel(work.options.activation)?;
     Some((

@@ -8,12 +8,12 @@ use std::time::Instant;
 use super::labels::{self, LabelsError};
 use super::pixels::picture_size;
 use super::{Model, PixelRange};
-use crate::keras;
 use crate::network::{self, Backend, Network};
 use crate::preprocess::Size;
 use crate::serving::Meaning;
 use crate::serving::batcher::{self, Batcher};
 use crate::telemetry::{ModelInfo, Telemetry};
+use crate::{description, keras};
 
 /// Where a model comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,9 @@ pub enum Reason {
     /// The file cannot be read at all.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The converted file cannot be read.
+    #[error(transparent)]
+    Description(#[from] description::Error),
     /// The network cannot be built or run.
     #[error(transparent)]
     Network(#[from] network::Error),
@@ -121,12 +124,12 @@ impl Source {
     ///
     /// # Errors
     /// [`LoadError`], with the path or name in it.
-    pub fn model(&self) -> Result<(keras::Model, Format), LoadError> {
+    pub fn model(&self) -> Result<(description::Model, Format), LoadError> {
         self.read().map_err(|reason| self.error(reason))
     }
 
-    fn read(&self) -> Result<(keras::Model, Format), Reason> {
-        let built_in = |bytes| Ok((network::from_safetensors(bytes)?, Format::Safetensors));
+    fn read(&self) -> Result<(description::Model, Format), Reason> {
+        let built_in = |bytes| Ok((description::from_safetensors(bytes)?, Format::Safetensors));
         match self {
             Self::BuiltInCnn => built_in(include_bytes!("../../../weights/mnist.safetensors")),
             Self::BuiltInMlp => built_in(include_bytes!("../../../weights/mnist-mlp.safetensors")),
@@ -146,10 +149,10 @@ impl Source {
 }
 
 /// Content and not the name decides: in safetensors JSON comes after eight bytes of length.
-fn from_file(path: &Path) -> Result<(keras::Model, Format), Reason> {
+fn from_file(path: &Path) -> Result<(description::Model, Format), Reason> {
     let bytes = keras::read_bytes(path)?;
     Ok(if bytes.get(8) == Some(&b'{') {
-        (network::from_safetensors(&bytes)?, Format::Safetensors)
+        (description::from_safetensors(&bytes)?, Format::Safetensors)
     } else {
         (keras::read(&bytes)?, Format::Keras)
     })
@@ -238,7 +241,7 @@ fn warm(source: &Source, options: Options, telemetry: &Arc<Telemetry>) -> Result
 }
 
 /// The picture that fills a classifier's input, and the number of its classes.
-fn classifier(description: &keras::Model) -> Result<(Size, usize), String> {
+fn classifier(description: &description::Model) -> Result<(Size, usize), String> {
     let input = description.input_shape();
     let picture = picture_size(input).ok_or_else(|| {
         format!(

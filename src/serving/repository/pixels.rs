@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::keras::{self, Layer, MergeOp};
+use crate::description::{Layer, MergeOp, Model};
 use crate::preprocess::Size;
 
 /// The range of input values that a model was trained on.
@@ -27,7 +27,7 @@ impl PixelRange {
 
     /// The factor from a grey value to an input value. Reads the model's weights too, so it is to
     /// be asked before a network is made of it.
-    pub fn scale(self, model: &keras::Model) -> f32 {
+    pub fn scale(self, model: &Model) -> f32 {
         match self {
             Self::Raw => 1.0,
             Self::Unit => 1.0 / 255.0,
@@ -38,7 +38,7 @@ impl PixelRange {
 }
 
 /// Whether the first thing that computes brings 0 to 255 down to a few units.
-fn scales_itself(model: &keras::Model) -> bool {
+fn scales_itself(model: &Model) -> bool {
     /// 1 / 255 and 1 / 127.5 are below; a layer that stretches 0 to 1 is far above.
     const DOWN: f32 = 1.0 / 64.0;
     /// Of values 0 to 1 neither mean nor deviation is so large.

@@ -10,7 +10,7 @@ mod wire;
 use super::Graph;
 use super::affine::Affine;
 use super::op::{INPUT, Op, Source, Work};
-use crate::keras::{Activation, DataFormat, Layer, Model, Node, Reduction};
+use crate::description::{Activation, DataFormat, Layer, Model, Node, Reduction};
 use crate::network::Error;
 use weights::{Weights, wide};
 use wire::{Wire, moves_nothing};

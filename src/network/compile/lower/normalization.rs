@@ -3,7 +3,7 @@
 use super::Lowering;
 use super::weights::{Weights, wide};
 use super::wire::Wire;
-use crate::keras::{MergeOp, Statistics};
+use crate::description::{MergeOp, Statistics};
 use crate::network::Error;
 use crate::network::compile::affine::Affine;
 use crate::network::compile::op::{Source, Work};

@@ -6,7 +6,7 @@ use super::Lowering;
 use super::weighted::linear;
 use super::weights::Weights;
 use super::wire::Wire;
-use crate::keras::{Activation, Layer, SpreadAxis, extent};
+use crate::description::{Activation, Layer, SpreadAxis, extent};
 use crate::network::Error;
 use crate::network::compile::op::{Conv, Linear, Source, Window, Work};
 

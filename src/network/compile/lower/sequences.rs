@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Lowering;
 use super::weights::Weights;
 use super::wire::Wire;
-use crate::keras::{Layer, Node, Recurrent};
+use crate::description::{Layer, Node, Recurrent};
 use crate::network::Error;
 use crate::network::compile::op::{Attention, INPUT, RecurrentWork, Work};
 

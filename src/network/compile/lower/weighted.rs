@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Lowering;
 use super::weights::{Weights, wide};
 use super::wire::Wire;
-use crate::keras::{Activation, Layer, MergeOp};
+use crate::description::{Activation, Layer, MergeOp};
 use crate::network::Error;
 use crate::network::compile::affine::Affine;
 use crate::network::compile::op::{Linear, Work};

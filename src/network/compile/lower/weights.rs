@@ -1,6 +1,6 @@
 //! The weights of each node, found by their names.
 
-use crate::keras::{MAX_PARAMETERS, Model, Weight};
+use crate::description::{MAX_PARAMETERS, Model, Node, Weight};
 use crate::network::Error;
 
 /// Values that may be copied for layers that share weights, whatever the size
@@ -37,7 +37,7 @@ pub(super) fn take(model: &mut Model) -> Result<Vec<Weights>, Error> {
 }
 
 fn check_present(model: &Model) -> Result<(), Error> {
-    let lacks = |node: &&crate::keras::Node| node.weights.len() != model.weight_specs(node).len();
+    let lacks = |node: &&Node| node.weights.len() != model.weight_specs(node).len();
     match model.nodes().iter().find(lacks) {
         None => Ok(()),
         Some(node) => Err(Error::Layer {

@@ -2,9 +2,8 @@
 
 use super::Use;
 use super::pooling::axes_of_windows;
+use crate::description::{DataFormat, Interpolation, Layer, PictureShape};
 use crate::keras::Error;
-use crate::keras::geometry::{DataFormat, PictureShape};
-use crate::keras::layer::{Interpolation, Layer};
 
 type Read = Result<usize, Error>;
 

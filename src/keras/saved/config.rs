@@ -6,16 +6,16 @@ use std::fmt::Display;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Error;
 use super::calls::{Call, Reference, references};
-use super::model::{MAX_NODES, check_name};
 use super::options::{Options, is_custom};
+use crate::description::{MAX_NODES, check_name};
+use crate::keras::Error;
 
 /// How deep models may lie inside one another.
 const MAX_DEPTH: usize = 16;
 
 /// A model as it was saved.
-pub(super) struct SavedModel<'a> {
+pub struct SavedModel<'a> {
     /// Its class, name and options.
     pub options: Options<'a>,
     /// The whole object, for what stands beside its configuration.
@@ -26,7 +26,7 @@ pub(super) struct SavedModel<'a> {
 }
 
 /// Where a functional model begins and ends.
-pub(super) struct SavedGraph {
+pub struct SavedGraph {
     /// The indices of its input layers, in order.
     pub inputs: Vec<usize>,
     pub outputs: Vec<Target>,
@@ -34,7 +34,7 @@ pub(super) struct SavedGraph {
 
 /// What a layer gives in one of its uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub struct Target {
     /// The index of the layer in its model.
     pub layer: usize,
     /// Which use, from 0 on.
@@ -46,7 +46,7 @@ pub(super) struct Target {
 }
 
 /// A layer as it was saved.
-pub(super) struct SavedLayer<'a> {
+pub struct SavedLayer<'a> {
     /// Counts the layers of the whole file.
     pub id: usize,
     pub options: Options<'a>,
@@ -64,7 +64,7 @@ struct Metadata {
 }
 
 /// The version of Keras in `metadata.json`.
-pub(super) fn keras_version(json: &[u8]) -> Result<String, Error> {
+pub fn keras_version(json: &[u8]) -> Result<String, Error> {
     let metadata: Metadata = serde_json::from_slice(json).map_err(|e| Error::Config {
         member: "metadata.json",
         reason: e.to_string(),
@@ -73,7 +73,7 @@ pub(super) fn keras_version(json: &[u8]) -> Result<String, Error> {
 }
 
 /// The architecture's JSON. What is nested deeper than 128 levels is refused.
-pub(super) fn json(bytes: &[u8]) -> Result<Value, Error> {
+pub fn json(bytes: &[u8]) -> Result<Value, Error> {
     serde_json::from_slice(bytes).map_err(malformed)
 }
 
@@ -81,10 +81,7 @@ pub(super) fn json(bytes: &[u8]) -> Result<Value, Error> {
 ///
 /// # Errors
 /// What is no model, is from outside Keras, or nested too deep.
-pub(super) fn saved_model<'a>(
-    root: &'a Value,
-    keras_version: &str,
-) -> Result<SavedModel<'a>, Error> {
+pub fn saved_model<'a>(root: &'a Value, keras_version: &str) -> Result<SavedModel<'a>, Error> {
     let mut reader = Reader {
         keras_2: !keras_version.starts_with('3'),
         layers: 0,
@@ -305,7 +302,7 @@ fn unsupported(options: &Options) -> Error {
     }
 }
 
-pub(super) fn malformed(reason: impl Display) -> Error {
+pub fn malformed(reason: impl Display) -> Error {
     Error::Config {
         member: "config.json",
         reason: reason.to_string(),

@@ -3,11 +3,9 @@
 use serde_json::Value;
 
 use super::Use;
+use crate::description::{Activation, BidirectionalMerge, Cell, Layer, Recurrent, check_name};
 use crate::keras::Error;
-use crate::keras::activation::Activation;
-use crate::keras::layer::{BidirectionalMerge, Cell, Layer, Recurrent};
-use crate::keras::model::check_name;
-use crate::keras::options::{Options, is_custom};
+use crate::keras::saved::{Options, is_custom};
 use crate::keras::weights::Variable;
 
 type Read = Result<usize, Error>;

@@ -1,7 +1,7 @@
 //! One use of a Keras layer → the nodes that compute it.
 //!
 //! Most layers become one node. One that is another in disguise, or a combination of others,
-//! becomes those; which class is read by which function is the table in [`super::supported`].
+//! becomes those; which class is read by which function is the table in [`supported`].
 
 mod attention;
 mod conv;
@@ -14,33 +14,20 @@ mod picture;
 mod pooling;
 mod recurrent;
 mod reshape;
+mod supported;
 
 use std::fmt::Display;
 
 use super::Error;
-use super::calls::{Argument, Call};
-use super::config::SavedLayer;
 use super::graph::Graph;
-use super::layer::Layer;
-use super::model::{Node, Weight};
-use super::options::Options;
+use super::saved::{Argument, Call, Options, SavedLayer};
 use super::weights::Variable;
+use crate::description::{Layer, Node, Weight};
 
-pub(super) use attention::{attention, multi_head_attention};
-pub(super) use conv::{conv, conv_transpose, depthwise_conv, separable_conv};
-pub(super) use dense::{
-    activation, dense, elu, embedding, identity, leaky_relu, prelu, relu, softmax,
+pub use supported::{
+    LayerSupport, SUPPORTED_FORMATS, SUPPORTED_LAYERS, supported_markdown, supported_operations,
 };
-pub(super) use merge::{concatenate, merge};
-pub(super) use normalization::{
-    batch_normalization, group_normalization, layer_normalization, normalization,
-    rms_normalization, unit_normalization,
-};
-pub(super) use ops::OPERATIONS;
-pub(super) use picture::{center_crop, cropping, rescaling, resizing, up_sampling, zero_padding};
-pub(super) use pooling::{global_pooling, pooling};
-pub(super) use recurrent::{bidirectional, recurrent, time_distributed};
-pub(super) use reshape::{flatten, permute, repeat_vector, reshape};
+pub(super) use supported::{classes, operations};
 
 /// Where a layer is.
 #[derive(Clone, Copy)]
@@ -73,7 +60,7 @@ pub(super) fn layer(
     for key in ["quantization_config", "lora_rank"] {
         options.check_unset(key)?;
     }
-    let read = super::supported::reader(saved)?;
+    let read = supported::reader(saved)?;
     let mut used = Use {
         graph,
         options,
@@ -232,7 +219,7 @@ impl Use<'_> {
             place: self.place,
             variables: Vec::new(),
         };
-        super::supported::layer_reader(&options)?(&mut inner)?;
+        supported::layer_reader(&options)?(&mut inner)?;
         let variables = inner.variables;
         match (graph.nodes.len(), graph.nodes.pop()) {
             (2, Some(node)) if node.weights.is_empty() => Ok((node.layer, variables)),

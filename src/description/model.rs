@@ -361,7 +361,7 @@ impl Node {
 }
 
 /// A name from a file goes to terminals and logs.
-pub(super) fn check_name(name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     if let Some(char) = name.chars().find(|char| char.is_control()) {
         return Err(Error::Model(format!(
             "a name has the control character {char:?} in it"

@@ -14,8 +14,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use super::Error;
-use crate::keras::{Model, Weight, WeightSpec};
+use super::{Error, Model, Weight, WeightSpec};
 
 /// The metadata key of the description.
 const DESCRIPTION: &str = "kiln.model";

@@ -151,7 +151,7 @@ impl Recurrent {
 ///
 /// # Errors
 /// No axis, more than [`MAX_RANK`], an empty axis, or more than [`MAX_ELEMENTS`] values.
-pub(super) fn elements(shape: &[usize]) -> Result<usize, ShapeError> {
+pub(crate) fn elements(shape: &[usize]) -> Result<usize, ShapeError> {
     check(!shape.is_empty() && shape.len() <= MAX_RANK, || {
         format!("the shape {shape:?} must have 1 to {MAX_RANK} axes")
     })?;
@@ -164,7 +164,7 @@ pub(super) fn elements(shape: &[usize]) -> Result<usize, ShapeError> {
 }
 
 /// The product of the sizes, or `None` where it overflows.
-pub(super) fn product(shape: &[usize]) -> Option<usize> {
+pub(crate) fn product(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d))
 }
 

@@ -1,8 +1,8 @@
 //! Layers of several inputs.
 
 use super::Use;
+use crate::description::{Layer, MergeOp};
 use crate::keras::Error;
-use crate::keras::layer::{Layer, MergeOp};
 
 type Read = Result<usize, Error>;
 

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::Error;
 use super::config::SavedModel;
 use super::options::Options;
+use crate::keras::Error;
 
 /// The shape of an `InputLayer` without the batch axis.
-pub(super) fn declared_shape(options: &Options) -> Result<Vec<usize>, Error> {
+pub fn declared_shape(options: &Options) -> Result<Vec<usize>, Error> {
     options.check_unset("sparse")?;
     options.check_unset("ragged")?;
     if let Some(dtype) = options.get("dtype") {
@@ -30,7 +30,7 @@ pub(super) fn declared_shape(options: &Options) -> Result<Vec<usize>, Error> {
 }
 
 /// The input's shape of a model that has no `InputLayer`.
-pub(super) fn implied_shape(model: &SavedModel, first: &Options) -> Result<Vec<usize>, Error> {
+pub fn implied_shape(model: &SavedModel, first: &Options) -> Result<Vec<usize>, Error> {
     let config = model.options.config;
     let built = model.object.pointer("/build_config/input_shape");
     let shapes = [

@@ -2,9 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::Error;
-use super::activation::{Activation, HARD_SIGMOID, HARD_SIGMOID_OF_KERAS_2};
 use super::options::{Options, is_custom};
+use crate::description::Activation;
+use crate::keras::Error;
+
+/// Slope of `hard_sigmoid` in Keras 3.
+const HARD_SIGMOID: f32 = 1.0 / 6.0;
+/// Slope of `hard_sigmoid` in Keras 2.
+const HARD_SIGMOID_OF_KERAS_2: f32 = 0.2;
 
 /// The names of activations that are read, with their meaning in Keras 3.
 pub const ACTIVATIONS: &[(&str, Activation)] = &[

@@ -92,11 +92,6 @@ pub enum Activation {
     Sparsemax,
 }
 
-/// Slope of `hard_sigmoid` in Keras 3.
-pub(super) const HARD_SIGMOID: f32 = 1.0 / 6.0;
-/// Slope of `hard_sigmoid` in Keras 2.
-pub(super) const HARD_SIGMOID_OF_KERAS_2: f32 = 0.2;
-
 impl Activation {
     /// The numbers in it.
     pub(super) fn parameters(self) -> Vec<f32> {

@@ -3,10 +3,8 @@
 use serde_json::Value;
 
 use super::Use;
+use crate::description::{Activation, DataFormat, Layer, Padding, extent};
 use crate::keras::Error;
-use crate::keras::activation::Activation;
-use crate::keras::geometry::{DataFormat, Padding, extent};
-use crate::keras::layer::Layer;
 use crate::keras::weights::Variable;
 
 type Read = Result<usize, Error>;

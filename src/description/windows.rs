@@ -161,8 +161,8 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keras::activation::Activation;
-    use crate::keras::layer::Pool;
+    use crate::description::Activation;
+    use crate::description::Pool;
 
     fn convolution(kernel: usize, stride: usize, dilation: usize, padding: Padding) -> Layer {
         Layer::Conv2D {

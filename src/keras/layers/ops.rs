@@ -8,11 +8,9 @@ use super::index::get_item;
 use super::merge::of_equal_rank;
 use super::normalization::values;
 use super::reshape::resolve_target;
+use crate::description::{Activation, Layer, MergeOp, Reduction};
 use crate::keras::Error;
-use crate::keras::activation::Activation;
-use crate::keras::calls::Argument;
-use crate::keras::layer::{Layer, MergeOp, Reduction};
-use crate::keras::options::{brief, number, plain, resolve_axis};
+use crate::keras::saved::{Argument, brief, number, plain, resolve_axis};
 
 type Read = Result<usize, Error>;
 
@@ -68,7 +66,10 @@ pub const OPERATIONS: &[Operation] = &[
     (&["Squeeze", "squeeze"], squeeze),
     (&["GetItem", "__operators__.getitem"], get_item),
     (&["Softmax", "nn.softmax"], softmax),
-    (&["Identity", "identity", "Cast", "cast"], super::identity),
+    (
+        &["Identity", "identity", "Cast", "cast"],
+        super::dense::identity,
+    ),
     (&["Relu", "nn.relu"], |used| {
         function(used, Activation::Relu)
     }),

@@ -3,12 +3,9 @@
 use serde_json::Value;
 
 use super::Use;
+use crate::description::{Activation, Layer, product};
 use crate::keras::Error;
-use crate::keras::activation::Activation;
-use crate::keras::calls::Argument;
-use crate::keras::layer::Layer;
-use crate::keras::options::size;
-use crate::keras::shape::product;
+use crate::keras::saved::{Argument, size};
 use crate::keras::weights::Variable;
 
 type Read = Result<usize, Error>;
@@ -160,10 +157,7 @@ fn projection(
         let stored = match (name, is_output, &shape[..]) {
             ("kernel", true, &[_, units]) => {
                 let output = match used.options.get("output_shape").and_then(Value::as_array) {
-                    Some(list) => list
-                        .iter()
-                        .filter_map(crate::keras::options::size)
-                        .collect(),
+                    Some(list) => list.iter().filter_map(crate::keras::saved::size).collect(),
                     None => vec![units],
                 };
                 [vec![heads, size], output].concat()
@@ -171,10 +165,7 @@ fn projection(
             ("kernel", false, &[features, _]) => vec![features, heads, size],
             (_, false, _) => vec![heads, size],
             (_, true, _) => match used.options.get("output_shape").and_then(Value::as_array) {
-                Some(list) => list
-                    .iter()
-                    .filter_map(crate::keras::options::size)
-                    .collect(),
+                Some(list) => list.iter().filter_map(crate::keras::saved::size).collect(),
                 None => shape,
             },
         };

@@ -2,8 +2,8 @@
 
 use super::Use;
 use super::conv::Flat;
+use crate::description::{Layer, Pool, Reduction};
 use crate::keras::Error;
-use crate::keras::layer::{Layer, Pool, Reduction};
 
 type Read = Result<usize, Error>;
 

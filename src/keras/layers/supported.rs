@@ -1,11 +1,11 @@
 //! What is read: one table of the layers, and of the operations, from which the messages and the
 //! documents list them.
 
-use super::Error;
-use super::config::SavedLayer;
-use super::functions::ACTIVATIONS;
-use super::lower::{self, Use};
-use super::options::Options;
+use super::{
+    Use, attention, conv, dense, merge, normalization, ops, picture, pooling, recurrent, reshape,
+};
+use crate::keras::Error;
+use crate::keras::saved::{ACTIVATIONS, Options, SavedLayer};
 
 /// A class of layers that is read.
 pub struct LayerSupport {
@@ -28,152 +28,168 @@ pub const SUPPORTED_FORMATS: &[(&str, &str)] = &[
 
 /// The layers that are read, in alphabetical order.
 pub const SUPPORTED_LAYERS: &[LayerSupport] = &[
-    layer("Activation", "every activation below", lower::activation),
-    layer("ActivityRegularization", NOTHING, lower::identity),
-    layer("Add", MERGE, lower::merge),
-    layer("AlphaDropout", NOTHING, lower::identity),
+    layer("Activation", "every activation below", dense::activation),
+    layer("ActivityRegularization", NOTHING, dense::identity),
+    layer("Add", MERGE, merge::merge),
+    layer("AlphaDropout", NOTHING, dense::identity),
     layer(
         "Attention",
         "dot product, with a causal mask or none",
-        lower::attention,
+        attention::attention,
     ),
-    layer("AugMix", NOTHING, lower::identity),
-    layer("Average", MERGE, lower::merge),
-    layer("AveragePooling1D", BOTH, lower::pooling),
-    layer("AveragePooling2D", BOTH, lower::pooling),
-    layer("BatchNormalization", "any axis", lower::batch_normalization),
+    layer("AugMix", NOTHING, dense::identity),
+    layer("Average", MERGE, merge::merge),
+    layer("AveragePooling1D", BOTH, pooling::pooling),
+    layer("AveragePooling2D", BOTH, pooling::pooling),
+    layer(
+        "BatchNormalization",
+        "any axis",
+        normalization::batch_normalization,
+    ),
     layer(
         "Bidirectional",
         "around LSTM, GRU and SimpleRNN",
-        lower::bidirectional,
+        recurrent::bidirectional,
     ),
     layer(
         "CenterCrop",
         "of pictures that are not smaller",
-        lower::center_crop,
+        picture::center_crop,
     ),
-    layer("Concatenate", "any axis but the batch", lower::concatenate),
+    layer("Concatenate", "any axis but the batch", merge::concatenate),
     layer(
         "Conv1D",
         "groups, dilation, valid, same and causal padding",
-        lower::conv,
+        conv::conv,
     ),
-    layer("Conv1DTranspose", "", lower::conv_transpose),
+    layer("Conv1DTranspose", "", conv::conv_transpose),
     layer(
         "Conv2D",
         "groups, dilation, both paddings and data formats",
-        lower::conv,
+        conv::conv,
     ),
-    layer("Conv2DTranspose", "", lower::conv_transpose),
-    layer("Cropping1D", "", lower::cropping),
-    layer("Cropping2D", BOTH, lower::cropping),
-    layer("CutMix", NOTHING, lower::identity),
-    layer("Dense", "any number of axes", lower::dense),
-    layer("DepthwiseConv1D", "", lower::depthwise_conv),
+    layer("Conv2DTranspose", "", conv::conv_transpose),
+    layer("Cropping1D", "", picture::cropping),
+    layer("Cropping2D", BOTH, picture::cropping),
+    layer("CutMix", NOTHING, dense::identity),
+    layer("Dense", "any number of axes", dense::dense),
+    layer("DepthwiseConv1D", "", conv::depthwise_conv),
     layer(
         "DepthwiseConv2D",
         "depth multiplier, dilation, both data formats",
-        lower::depthwise_conv,
+        conv::depthwise_conv,
     ),
-    layer("Dropout", NOTHING, lower::identity),
-    layer("ELU", "", lower::elu),
-    layer("Embedding", "without mask_zero", lower::embedding),
-    layer("Flatten", BOTH, lower::flatten),
-    layer("GRU", RECURRENT, lower::recurrent),
-    layer("GaussianDropout", NOTHING, lower::identity),
-    layer("GaussianNoise", NOTHING, lower::identity),
-    layer("GlobalAveragePooling1D", BOTH, lower::global_pooling),
-    layer("GlobalAveragePooling2D", BOTH, lower::global_pooling),
-    layer("GlobalMaxPooling1D", BOTH, lower::global_pooling),
-    layer("GlobalMaxPooling2D", BOTH, lower::global_pooling),
-    layer("GroupNormalization", "any axis", lower::group_normalization),
-    layer("Identity", "", lower::identity),
+    layer("Dropout", NOTHING, dense::identity),
+    layer("ELU", "", dense::elu),
+    layer("Embedding", "without mask_zero", dense::embedding),
+    layer("Flatten", BOTH, reshape::flatten),
+    layer("GRU", RECURRENT, recurrent::recurrent),
+    layer("GaussianDropout", NOTHING, dense::identity),
+    layer("GaussianNoise", NOTHING, dense::identity),
+    layer("GlobalAveragePooling1D", BOTH, pooling::global_pooling),
+    layer("GlobalAveragePooling2D", BOTH, pooling::global_pooling),
+    layer("GlobalMaxPooling1D", BOTH, pooling::global_pooling),
+    layer("GlobalMaxPooling2D", BOTH, pooling::global_pooling),
+    layer(
+        "GroupNormalization",
+        "any axis",
+        normalization::group_normalization,
+    ),
+    layer("Identity", "", dense::identity),
     layer(
         "InputLayer",
         "one, with fixed sizes but for the batch",
-        lower::identity,
+        dense::identity,
     ),
-    layer("LSTM", RECURRENT, lower::recurrent),
+    layer("LSTM", RECURRENT, recurrent::recurrent),
     layer(
         "LayerNormalization",
         "any axes, rms_scaling",
-        lower::layer_normalization,
+        normalization::layer_normalization,
     ),
-    layer("LeakyReLU", "", lower::leaky_relu),
-    layer("MaxPooling1D", BOTH, lower::pooling),
-    layer("MaxPooling2D", BOTH, lower::pooling),
-    layer("Maximum", MERGE, lower::merge),
-    layer("Minimum", MERGE, lower::merge),
-    layer("MixUp", NOTHING, lower::identity),
+    layer("LeakyReLU", "", dense::leaky_relu),
+    layer("MaxPooling1D", BOTH, pooling::pooling),
+    layer("MaxPooling2D", BOTH, pooling::pooling),
+    layer("Maximum", MERGE, merge::merge),
+    layer("Minimum", MERGE, merge::merge),
+    layer("MixUp", NOTHING, dense::identity),
     layer(
         "MultiHeadAttention",
         "over all axes but the last, with a causal mask or none",
-        lower::multi_head_attention,
+        attention::multi_head_attention,
     ),
-    layer("Multiply", MERGE, lower::merge),
+    layer("Multiply", MERGE, merge::merge),
     layer(
         "Normalization",
         "adapted or given, inverted too",
-        lower::normalization,
+        normalization::normalization,
     ),
-    layer("PReLU", "shared axes", lower::prelu),
-    layer("Permute", "", lower::permute),
-    layer("RMSNormalization", "any axes", lower::rms_normalization),
-    layer("RandAugment", NOTHING, lower::identity),
-    layer("RandomBrightness", NOTHING, lower::identity),
-    layer("RandomColorDegeneration", NOTHING, lower::identity),
-    layer("RandomColorJitter", NOTHING, lower::identity),
-    layer("RandomContrast", NOTHING, lower::identity),
-    layer("RandomElasticTransform", NOTHING, lower::identity),
-    layer("RandomErasing", NOTHING, lower::identity),
-    layer("RandomFlip", NOTHING, lower::identity),
-    layer("RandomGaussianBlur", NOTHING, lower::identity),
-    layer("RandomGrayscale", NOTHING, lower::identity),
-    layer("RandomHue", NOTHING, lower::identity),
-    layer("RandomInvert", NOTHING, lower::identity),
-    layer("RandomPerspective", NOTHING, lower::identity),
-    layer("RandomPosterization", NOTHING, lower::identity),
-    layer("RandomRotation", NOTHING, lower::identity),
-    layer("RandomSaturation", NOTHING, lower::identity),
-    layer("RandomSharpness", NOTHING, lower::identity),
-    layer("RandomShear", NOTHING, lower::identity),
-    layer("RandomTranslation", NOTHING, lower::identity),
-    layer("RandomZoom", NOTHING, lower::identity),
-    layer("ReLU", "max_value, negative_slope, threshold", lower::relu),
-    layer("RepeatVector", "", lower::repeat_vector),
+    layer("PReLU", "shared axes", dense::prelu),
+    layer("Permute", "", reshape::permute),
+    layer(
+        "RMSNormalization",
+        "any axes",
+        normalization::rms_normalization,
+    ),
+    layer("RandAugment", NOTHING, dense::identity),
+    layer("RandomBrightness", NOTHING, dense::identity),
+    layer("RandomColorDegeneration", NOTHING, dense::identity),
+    layer("RandomColorJitter", NOTHING, dense::identity),
+    layer("RandomContrast", NOTHING, dense::identity),
+    layer("RandomElasticTransform", NOTHING, dense::identity),
+    layer("RandomErasing", NOTHING, dense::identity),
+    layer("RandomFlip", NOTHING, dense::identity),
+    layer("RandomGaussianBlur", NOTHING, dense::identity),
+    layer("RandomGrayscale", NOTHING, dense::identity),
+    layer("RandomHue", NOTHING, dense::identity),
+    layer("RandomInvert", NOTHING, dense::identity),
+    layer("RandomPerspective", NOTHING, dense::identity),
+    layer("RandomPosterization", NOTHING, dense::identity),
+    layer("RandomRotation", NOTHING, dense::identity),
+    layer("RandomSaturation", NOTHING, dense::identity),
+    layer("RandomSharpness", NOTHING, dense::identity),
+    layer("RandomShear", NOTHING, dense::identity),
+    layer("RandomTranslation", NOTHING, dense::identity),
+    layer("RandomZoom", NOTHING, dense::identity),
+    layer("ReLU", "max_value, negative_slope, threshold", dense::relu),
+    layer("RepeatVector", "", reshape::repeat_vector),
     layer(
         "Rescaling",
         "numbers, or one for each entry of the last axis",
-        lower::rescaling,
+        picture::rescaling,
     ),
-    layer("Reshape", "", lower::reshape),
+    layer("Reshape", "", reshape::reshape),
     layer(
         "Resizing",
         "nearest and bilinear, without cropping or padding",
-        lower::resizing,
+        picture::resizing,
     ),
-    layer("SeparableConv1D", "", lower::separable_conv),
+    layer("SeparableConv1D", "", conv::separable_conv),
     layer(
         "SeparableConv2D",
         "depth multiplier, dilation, both data formats",
-        lower::separable_conv,
+        conv::separable_conv,
     ),
-    layer("SimpleRNN", RECURRENT, lower::recurrent),
-    layer("Softmax", "any axes", lower::softmax),
-    layer("SpatialDropout1D", NOTHING, lower::identity),
-    layer("SpatialDropout2D", NOTHING, lower::identity),
-    layer("SpatialDropout3D", NOTHING, lower::identity),
-    layer("Subtract", MERGE, lower::merge),
+    layer("SimpleRNN", RECURRENT, recurrent::recurrent),
+    layer("Softmax", "any axes", dense::softmax),
+    layer("SpatialDropout1D", NOTHING, dense::identity),
+    layer("SpatialDropout2D", NOTHING, dense::identity),
+    layer("SpatialDropout3D", NOTHING, dense::identity),
+    layer("Subtract", MERGE, merge::merge),
     layer(
         "TimeDistributed",
         "around a layer that is one operation",
-        lower::time_distributed,
+        recurrent::time_distributed,
     ),
-    layer("UnitNormalization", "any axes", lower::unit_normalization),
-    layer("UpSampling1D", "", lower::up_sampling),
-    layer("UpSampling2D", "nearest and bilinear", lower::up_sampling),
-    layer("ZeroPadding1D", "", lower::zero_padding),
-    layer("ZeroPadding2D", BOTH, lower::zero_padding),
+    layer(
+        "UnitNormalization",
+        "any axes",
+        normalization::unit_normalization,
+    ),
+    layer("UpSampling1D", "", picture::up_sampling),
+    layer("UpSampling2D", "nearest and bilinear", picture::up_sampling),
+    layer("ZeroPadding1D", "", picture::zero_padding),
+    layer("ZeroPadding2D", BOTH, picture::zero_padding),
 ];
 
 const NOTHING: &str = "does nothing at inference";
@@ -192,7 +208,7 @@ const fn layer(
 /// The names of the `keras.ops` that are read where a functional model has them as layers, and of
 /// the TensorFlow functions that Keras 2 has in their place.
 pub fn supported_operations() -> impl Iterator<Item = &'static str> {
-    lower::OPERATIONS
+    ops::OPERATIONS
         .iter()
         .flat_map(|(names, _)| names.iter().copied())
 }
@@ -222,7 +238,7 @@ pub fn supported_markdown() -> String {
 }
 
 /// The classes in one line, as the messages list them.
-pub(super) fn classes() -> String {
+pub fn classes() -> String {
     let classes: Vec<_> = SUPPORTED_LAYERS.iter().map(|layer| layer.class).collect();
     classes.join(", ")
 }
@@ -272,7 +288,7 @@ pub(super) fn layer_reader(options: &Options) -> Result<Reader, Error> {
 }
 
 fn operation(options: &Options, name: &str) -> Result<Reader, Error> {
-    let found = lower::OPERATIONS
+    let found = ops::OPERATIONS
         .iter()
         .find(|(names, _)| names.contains(&name));
     found
@@ -284,7 +300,7 @@ fn operation(options: &Options, name: &str) -> Result<Reader, Error> {
 }
 
 /// The supported operations in one line.
-pub(super) fn operations() -> String {
+pub fn operations() -> String {
     supported_operations().collect::<Vec<_>>().join(", ")
 }
 

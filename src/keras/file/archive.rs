@@ -7,7 +7,7 @@ use std::io::{Read, copy, sink};
 use flate2::bufread::DeflateDecoder;
 use rawzip::{CompressionMethod, ZipArchive, ZipSliceEntry};
 
-use super::Error;
+use crate::keras::Error;
 
 const METADATA: &str = "metadata.json";
 const CONFIG: &str = "config.json";
@@ -23,7 +23,7 @@ const MAX_WEIGHTS: usize = 1 << 30;
 const MAX_EXPANSION: usize = 100;
 
 /// The members of a Keras 3 archive; stored ones are borrowed from it.
-pub(super) struct Members<'a> {
+pub(in crate::keras) struct Members<'a> {
     pub metadata: Cow<'a, [u8]>,
     pub config: Cow<'a, [u8]>,
     pub weights: Cow<'a, [u8]>,
@@ -34,7 +34,7 @@ pub(super) struct Members<'a> {
 /// # Errors
 /// A damaged archive, a member that is missing, double, encrypted, compressed by other means than
 /// deflate, too large, or not what its checksum promises.
-pub(super) fn open(bytes: &[u8]) -> Result<Members<'_>, Error> {
+pub(in crate::keras) fn open(bytes: &[u8]) -> Result<Members<'_>, Error> {
     let archive = ZipArchive::from_slice(bytes).map_err(|e| damaged(format!("{e}; cut short?")))?;
     let (mut metadata, mut config, mut weights) = (None, None, None);
     let mut entries = archive.entries();

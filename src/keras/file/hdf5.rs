@@ -19,21 +19,21 @@ use super::metered::Metered;
 
 /// Why an HDF5 file cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(in crate::keras) enum Error {
     #[error(transparent)]
     Format(#[from] Hdf5Error),
     #[error("{0}")]
     Other(String),
 }
 
-impl From<Error> for super::Error {
+impl From<Error> for crate::keras::Error {
     fn from(error: Error) -> Self {
         Self::WeightsFile(error.to_string())
     }
 }
 
 /// An HDF5 file in memory.
-pub(super) struct File<'a> {
+pub(in crate::keras) struct File<'a> {
     pub(super) storage: Metered<'a>,
     pub(super) offset_size: u8,
     pub(super) length_size: u8,
@@ -46,11 +46,11 @@ pub(super) struct File<'a> {
 }
 
 /// Names and addresses of a group's members.
-pub(super) type Members = BTreeMap<String, u64>;
+pub(in crate::keras) type Members = BTreeMap<String, u64>;
 
 /// An array in the file.
 #[derive(Debug)]
-pub(super) struct Dataset<'a> {
+pub(in crate::keras) struct Dataset<'a> {
     pub shape: Vec<usize>,
     pub element: Element,
     /// As many bytes as shape and element say.
@@ -59,7 +59,7 @@ pub(super) struct Dataset<'a> {
 
 /// The types of numbers that Keras saves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Element {
+pub(in crate::keras) enum Element {
     /// IEEE 754 of 2, 4 or 8 bytes.
     Float(u8, ByteOrder),
     /// The upper half of a little-endian float32; HDF5 has no such type, Keras marks it.
@@ -116,7 +116,8 @@ impl<'a> File<'a> {
         let element = self.element(datatype, &header)?;
         let shape: Option<Vec<usize>> = shape.iter().map(|&d| usize::try_from(d).ok()).collect();
         let shape = shape.ok_or_else(|| other("a dataset is larger than memory"))?;
-        let length = super::shape::product(&shape).and_then(|n| n.checked_mul(element.size()));
+        let length =
+            crate::description::product(&shape).and_then(|n| n.checked_mul(element.size()));
         let length = length.ok_or_else(|| other(format!("the size of {shape:?} overflows")))?;
         let DataLayout::Contiguous { address, size } = *place else {
             return Err(other(
@@ -177,7 +178,7 @@ impl Element {
 }
 
 /// An error in words.
-pub(super) fn other(reason: impl Into<String>) -> Error {
+pub(in crate::keras) fn other(reason: impl Into<String>) -> Error {
     Error::Other(reason.into())
 }
 
@@ -187,8 +188,8 @@ mod tests {
 
     #[test]
     fn datasets_that_overlap_cannot_grow_beyond_the_file() {
-        let archive = include_bytes!("../../tests/fixtures/keras/dense.keras");
-        let members = super::super::archive::open(archive).unwrap();
+        let archive = include_bytes!("../../../tests/fixtures/keras/dense.keras");
+        let members = crate::keras::file::archive::open(archive).unwrap();
         let file = File::open(&members.weights).unwrap();
         let group = |address, name| file.members(address).unwrap()[name];
         let layers = file.root().unwrap()["layers"];

@@ -3,10 +3,9 @@
 use serde_json::Value;
 
 use super::Use;
+use crate::description::{Layer, Statistics, product};
 use crate::keras::Error;
-use crate::keras::layer::{Layer, Statistics};
-use crate::keras::options::{number, plain};
-use crate::keras::shape::product;
+use crate::keras::saved::{number, plain};
 use crate::keras::weights::Variable;
 
 type Read = Result<usize, Error>;

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::Use;
 use super::ops::first;
+use crate::description::Layer;
 use crate::keras::Error;
-use crate::keras::calls::Argument;
-use crate::keras::layer::Layer;
+use crate::keras::saved::Argument;
 
 /// `x[:, 0]`, `x[:, 1:3, ..., None]` and the like.
 pub fn get_item(used: &mut Use) -> Result<usize, Error> {

@@ -1,8 +1,8 @@
 //! Dense, Embedding, and the layers that are an activation.
 
 use super::Use;
+use crate::description::Layer;
 use crate::keras::Error;
-use crate::keras::layer::Layer;
 
 type Read = Result<usize, Error>;
 

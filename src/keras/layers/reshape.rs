@@ -3,11 +3,9 @@
 use serde_json::Value;
 
 use super::Use;
+use crate::description::{DataFormat, Layer, elements};
 use crate::keras::Error;
-use crate::keras::geometry::DataFormat;
-use crate::keras::layer::Layer;
-use crate::keras::options::resolve_axis;
-use crate::keras::shape::elements;
+use crate::keras::saved::resolve_axis;
 
 type Read = Result<usize, Error>;
 

@@ -4,12 +4,12 @@ use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
-use super::Error;
-use super::geometry::{DataFormat, Padding};
+use crate::description::{DataFormat, Padding};
+use crate::keras::Error;
 
 /// The `config` of one layer.
 #[derive(Clone, Copy)]
-pub(super) struct Options<'a> {
+pub struct Options<'a> {
     pub layer: &'a str,
     pub class: &'a str,
     pub config: &'a Map<String, Value>,
@@ -241,7 +241,7 @@ impl<'a> Options<'a> {
 
 /// Whether a serialized object is of a class from outside Keras, even if it bears the name of one.
 /// Keras's own are registered under their plain name or not at all, others as `package>name`.
-pub(super) fn is_custom(object: &Map<String, Value>) -> bool {
+pub fn is_custom(object: &Map<String, Value>) -> bool {
     const OWN: [&str; 5] = [
         "keras",
         "tf_keras",
@@ -259,7 +259,7 @@ pub(super) fn is_custom(object: &Map<String, Value>) -> bool {
 }
 
 /// An axis as Keras counts it (the batch axis is 0), without the batch axis.
-pub(super) fn resolve_axis(value: &Value, rank: usize) -> Option<usize> {
+pub fn resolve_axis(value: &Value, rank: usize) -> Option<usize> {
     let axis = value.as_i64()?;
     let rank = i64::try_from(rank).ok()?;
     let axis = if axis < 0 {
@@ -273,7 +273,7 @@ pub(super) fn resolve_axis(value: &Value, rank: usize) -> Option<usize> {
 
 /// What Keras wraps an array or a tensor into, unwrapped; everything else as it is. Keras 2 in HDF5
 /// writes `{"type": "ndarray", "value": …}`.
-pub(super) fn plain(value: &Value) -> &Value {
+pub fn plain(value: &Value) -> &Value {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let inner = match text("class_name") {
         Some("__numpy__" | "__tensor__") => value.pointer("/config/value"),
@@ -283,18 +283,18 @@ pub(super) fn plain(value: &Value) -> &Value {
     inner.unwrap_or(value)
 }
 
-pub(super) fn size(value: &Value) -> Option<usize> {
+pub fn size(value: &Value) -> Option<usize> {
     usize::try_from(value.as_u64()?).ok().filter(|&n| n > 0)
 }
 
 #[allow(clippy::cast_possible_truncation)] // the values are float32 in Keras too
-pub(super) fn number(value: &Value) -> Option<f32> {
+pub fn number(value: &Value) -> Option<f32> {
     let number = value.as_f64()? as f32;
     number.is_finite().then_some(number)
 }
 
 /// The value as JSON, cut to a length that fits a message.
-pub(super) fn brief(value: &Value) -> String {
+pub fn brief(value: &Value) -> String {
     const LONGEST: usize = 120;
     let text = value.to_string();
     if text.chars().count() <= LONGEST {

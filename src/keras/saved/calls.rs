@@ -5,12 +5,12 @@
 
 use serde_json::{Map, Value};
 
-use super::Error;
 use super::options::Options;
+use crate::keras::Error;
 
 /// The output of one use of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reference {
+pub struct Reference {
     pub layer: String,
     /// Which use, as the file counts them.
     pub call: usize,
@@ -20,7 +20,7 @@ pub(super) struct Reference {
 
 /// An argument of a use.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Argument<'a, T> {
+pub enum Argument<'a, T> {
     /// What another layer gives.
     Tensor(T),
     /// A list with at least one such in it.
@@ -31,7 +31,7 @@ pub(super) enum Argument<'a, T> {
 
 /// One use of a layer.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Call<'a, T = Reference> {
+pub struct Call<'a, T = Reference> {
     pub args: Vec<Argument<'a, T>>,
     pub kwargs: Vec<(&'a str, Argument<'a, T>)>,
 }
@@ -216,7 +216,7 @@ fn triple(layer: &Value, call: &Value, output: &Value) -> Option<Reference> {
 }
 
 /// `input_layers` and `output_layers`: one reference, a list or a dictionary of them.
-pub(super) fn references(value: &Value) -> Option<Vec<Reference>> {
+pub fn references(value: &Value) -> Option<Vec<Reference>> {
     if let Some(one) = reference(value) {
         return Some(vec![one]);
     }
