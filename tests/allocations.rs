@@ -13,7 +13,7 @@ use prost::Message;
 
 use kiln::grpc::proto::mnist::predict_request::Input;
 use kiln::grpc::proto::mnist::{PredictRequest, PredictResponse};
-use kiln::grpc::{Config, Memory, Mnist, Server};
+use kiln::grpc::{Config, Server};
 use kiln::network::Backend;
 use kiln::preprocess;
 use kiln::readiness::Readiness;
@@ -73,22 +73,17 @@ fn serve() -> SocketAddr {
     let classifier = Arc::new(Classifier::new(Arc::clone(&telemetry), limits));
     classifier.serve(Repository::new(model, []));
     readiness.ready();
-    let memory = Memory::new(64 << 20);
     let server = Server {
-        mnist: Mnist {
-            classifier,
-            telemetry: Arc::clone(&telemetry),
-            memory: memory.clone(),
-            trust_forwarded_for: false,
-        },
+        classifier,
         telemetry,
         readiness,
-        memory,
         config: Config {
             threads: 1,
             max_message_bytes: 1 << 20,
+            max_buffered_bytes: 64 << 20,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(1),
+            trust_forwarded_for: false,
         },
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

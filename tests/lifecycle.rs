@@ -7,10 +7,10 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kiln::grpc;
 use kiln::grpc::proto::mnist::PredictRequest;
 use kiln::grpc::proto::mnist::mnist_service_client::MnistServiceClient;
 use kiln::grpc::proto::mnist::predict_request::Input;
-use kiln::grpc::{self, Mnist};
 use kiln::network::Backend;
 use kiln::preprocess;
 use kiln::readiness::Readiness;
@@ -59,22 +59,17 @@ async fn a_server_without_models_yet_answers_and_says_that_it_is_not_ready() {
         picture: preprocess::Limits::default(),
     };
     let classifier = Arc::new(Classifier::new(Arc::clone(&telemetry), limits));
-    let memory = grpc::Memory::new(1 << 20);
     let server = grpc::Server {
-        mnist: Mnist {
-            classifier: Arc::clone(&classifier),
-            telemetry: Arc::clone(&telemetry),
-            memory: memory.clone(),
-            trust_forwarded_for: false,
-        },
+        classifier: Arc::clone(&classifier),
         telemetry: Arc::clone(&telemetry),
         readiness: readiness.clone(),
-        memory,
         config: grpc::Config {
             threads: 2,
             max_message_bytes: 1 << 16,
+            max_buffered_bytes: 1 << 20,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
+            trust_forwarded_for: false,
         },
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ModelArgs, PixelArgs};
-use crate::grpc::{self, Mnist};
+use crate::grpc;
 use crate::http;
 use crate::preprocess;
 use crate::readiness::Readiness;
@@ -124,7 +124,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         Arc::clone(&telemetry),
     )?;
     let server = server(args, &telemetry, &readiness);
-    let classifier = Arc::clone(&server.mnist.classifier);
+    let classifier = Arc::clone(&server.classifier);
     let loading = async {
         let Some(repository) = load_models(args, &telemetry, &readiness).await? else {
             // Told to stop before the models were there.
@@ -160,24 +160,17 @@ fn server(args: &Args, telemetry: &Arc<Telemetry>, readiness: &Readiness) -> grp
             ..preprocess::Limits::default()
         },
     };
-    // The largest message must fit, wherever it is held.
-    let buffered = (args.max_buffered_bytes as usize).max(4 * max_message_bytes);
-    let memory = grpc::Memory::new(buffered);
     grpc::Server {
-        mnist: Mnist {
-            classifier: Arc::new(Classifier::new(Arc::clone(telemetry), limits)),
-            telemetry: Arc::clone(telemetry),
-            memory: memory.clone(),
-            trust_forwarded_for: args.trust_forwarded_for,
-        },
+        classifier: Arc::new(Classifier::new(Arc::clone(telemetry), limits)),
         telemetry: Arc::clone(telemetry),
         readiness: readiness.clone(),
-        memory,
         config: grpc::Config {
             threads: threads(args),
             max_message_bytes,
+            max_buffered_bytes: args.max_buffered_bytes as usize,
             request_timeout: Duration::from_secs(args.request_timeout),
             drain_timeout: Duration::from_secs(args.drain_timeout),
+            trust_forwarded_for: args.trust_forwarded_for,
         },
     }
 }

@@ -1,6 +1,5 @@
 //! The gRPC door: transport, what every call has in common, services, and the server that puts them together.
 
-mod answering;
 mod call;
 pub mod proto;
 mod server;
@@ -8,6 +7,4 @@ mod services;
 mod transport;
 
 pub use call::codec::Codec;
-pub use call::memory::Memory;
 pub use server::{Config, Server};
-pub use services::mnist::Mnist;

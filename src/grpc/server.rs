@@ -5,24 +5,23 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use futures_util::Stream;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, watch};
-use tonic::service::Routes;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
+use tokio::sync::mpsc;
 
-use super::answering::{Answering, serve_hand};
+use super::call;
+use super::call::bounds::Bounds;
 use super::call::memory::Memory;
-use super::call::record::Observe;
-use super::proto;
-use super::proto::mnist::mnist_service_server::SERVICE_NAME;
-use super::services::mnist::Mnist;
+use super::services::health::Health;
+use super::services::{self, Parts, Services};
 use super::transport::backpressure::Gate;
-use super::transport::connections::{Dealer, accept};
+use super::transport::connections::{Connection, Threads, accept};
+use super::transport::http2::{self, Peer};
 use super::transport::pulse::Pulse;
-use crate::readiness::{Readiness, State};
+use crate::readiness::Readiness;
 use crate::serving::batcher::Lane;
+use crate::serving::classify::Classifier;
 use crate::telemetry::Telemetry;
 
 /// How calls are bounded.
@@ -32,23 +31,25 @@ pub struct Config {
     pub threads: usize,
     /// Largest request message.
     pub max_message_bytes: usize,
+    /// Most bytes of messages that all requests together may hold; raised to four times the largest message.
+    pub max_buffered_bytes: usize,
     /// Longest until an answer begins, the request's arrival included.
     pub request_timeout: Duration,
     /// Longest a shutdown waits for calls that run.
     pub drain_timeout: Duration,
+    /// Whether `x-forwarded-for` tells who the client is.
+    pub trust_forwarded_for: bool,
 }
 
 /// The gRPC server, put together.
 #[derive(Debug)]
 pub struct Server {
-    /// The digit service.
-    pub mnist: Mnist,
+    /// Where requests go.
+    pub classifier: Arc<Classifier>,
     /// Where calls are counted.
     pub telemetry: Arc<Telemetry>,
     /// What health tells.
     pub readiness: Readiness,
-    /// What all requests may take up together.
-    pub memory: Memory,
     /// The bounds.
     pub config: Config,
 }
@@ -63,27 +64,21 @@ impl Server {
     /// # Errors
     /// If a service cannot be put together or a thread cannot be started.
     pub async fn serve(self, listener: TcpListener) -> Result<(), Error> {
-        let (reporter, health) = tonic_health::server::health_reporter();
-        let mut state = self.readiness.subscribe();
-        let now = *state.borrow_and_update();
-        report(&reporter, now).await;
-        let follow = tokio::spawn(follow(reporter, state));
-        let others = Routes::new(health)
-            .add_service(reflection()?.build_v1()?)
-            .add_service(reflection()?.build_v1alpha()?)
-            .prepare();
+        let health = Health::new(services::names(), &self.readiness).await;
+        // The largest message must fit, wherever it is held.
+        let largest = self.config.max_message_bytes;
+        let memory = Memory::new(self.config.max_buffered_bytes.max(4 * largest));
 
-        let (mut dealer, mut pulse) = (Dealer::default(), Pulse::new());
+        let (mut threads, mut pulse) = (Threads::default(), Pulse::new());
         let (running, mut ended) = mpsc::channel::<()>(1);
         for (index, lane) in Lane::each(self.config.threads.max(1)).enumerate() {
-            let answering = self.answering(lane, others.clone());
-            let serving = serve_hand(answering, dealer.hand(), self.readiness.clone());
-            let feel = pulse.feel(Arc::clone(&self.telemetry))?;
+            let serving = self.thread(threads.add(), &lane, &health, &memory)?;
+            let measuring = pulse.measure(Arc::clone(&self.telemetry))?;
             let (runtime, running) = (runtime()?, running.clone());
             thread::Builder::new()
                 .name(format!("kiln-serve-{index}"))
                 .spawn(move || {
-                    runtime.spawn(feel);
+                    runtime.spawn(measuring);
                     runtime.block_on(serving);
                     // A decode that still runs has nobody left to wait for it.
                     runtime.shutdown_background();
@@ -91,10 +86,11 @@ impl Server {
                 })?;
         }
         drop(running);
+        let follow = tokio::spawn(health.follow());
         let beat = tokio::spawn(pulse.beat());
 
         tokio::select! {
-            () = accept(listener, dealer) => {}
+            () = accept(listener, threads) => {}
             () = self.readiness.draining() => {}
         }
         // A silent peer or an open Watch would hold the drain up for ever.
@@ -110,20 +106,39 @@ impl Server {
         Ok(())
     }
 
-    /// What each thread answers with.
-    fn answering(&self, lane: Lane, others: Routes) -> Answering {
-        Answering {
-            mnist: self.mnist.clone(),
-            others,
-            observe: Observe {
-                telemetry: Arc::clone(&self.telemetry),
-                memory: self.memory.clone(),
-                max_message_bytes: self.config.max_message_bytes,
-                request_timeout: self.config.request_timeout,
-            },
-            gate: Arc::new(Gate::new(lane.clone(), Arc::clone(&self.telemetry))),
+    /// What one thread does: it answers the calls on its connections.
+    fn thread<C: Stream<Item = Connection>>(
+        &self,
+        connections: C,
+        lane: &Lane,
+        health: &Health,
+        memory: &Memory,
+    ) -> Result<impl Future<Output = ()> + use<C>, Error> {
+        let services = Arc::new(Services::new(&Parts {
+            classifier: &self.classifier,
+            telemetry: &self.telemetry,
             lane,
-        }
+            health,
+        })?);
+        // Each thread has its own, since one that all threads count their uses of would go from core to core.
+        let bounds = Arc::new(Bounds {
+            telemetry: Arc::clone(&self.telemetry),
+            memory: memory.clone(),
+            max_message_bytes: self.config.max_message_bytes,
+            request_timeout: self.config.request_timeout,
+            trust_forwarded_for: self.config.trust_forwarded_for,
+        });
+        let answer = move |peer: &Peer, request| {
+            let (record, call) = call::begin(request, peer, &bounds);
+            record.follow(services.answer(call))
+        };
+        let gate = Gate::new(lane.clone(), Arc::clone(&self.telemetry));
+        Ok(http2::serve(
+            connections,
+            gate,
+            self.readiness.clone(),
+            answer,
+        ))
     }
 }
 
@@ -135,35 +150,9 @@ pub enum Error {
     Thread(#[from] io::Error),
     /// The descriptors do not make a reflection service.
     #[error("gRPC reflection: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
+    Reflection(#[from] services::Error),
 }
 
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
-}
-
-fn reflection() -> Result<tonic_reflection::server::Builder<'static>, Error> {
-    Ok(tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // So that clients without these files can read the details of an error.
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET))
-}
-
-/// Tells gRPC's health service of every change of `state` from now on.
-async fn follow(reporter: HealthReporter, mut state: watch::Receiver<State>) {
-    while state.changed().await.is_ok() {
-        let now = *state.borrow_and_update();
-        report(&reporter, now).await;
-    }
-}
-
-async fn report(reporter: &HealthReporter, state: State) {
-    let status = match state {
-        State::Ready => ServingStatus::Serving,
-        State::Starting | State::Draining => ServingStatus::NotServing,
-    };
-    for service in ["", SERVICE_NAME] {
-        reporter.set_service_status(service, status).await;
-    }
 }

@@ -1,8 +1,118 @@
 //! What every call has in common, whichever service it is for.
 
-pub(super) mod client;
+mod body;
+pub(super) mod bounds;
+mod client;
 pub(super) mod codec;
+mod deadline;
 pub(super) mod memory;
-pub(super) mod record;
+mod record;
 pub(super) mod status;
-pub(super) mod unary;
+mod unary;
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use futures_util::future::ready;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use prost::Message;
+use tonic::Status;
+use tower_service::Service;
+
+pub(super) use self::body::Answering;
+use self::body::Body;
+use self::bounds::Bounds;
+use self::memory::Counted;
+pub(super) use self::record::Record;
+use super::transport::backpressure::Reading;
+use super::transport::http2::Peer;
+
+/// A call begins with this request of `peer`; its record follows the answer.
+pub(super) fn begin(
+    request: Request<Incoming>,
+    peer: &Peer,
+    bounds: &Arc<Bounds>,
+) -> (Record, Call) {
+    let record = Record::begin(bounds, &request);
+    (record, Call::new(request, peer, bounds))
+}
+
+/// A call that has begun.
+pub(super) struct Call {
+    request: Request<Counted<Incoming>>,
+    /// Who calls.
+    pub client: IpAddr,
+    /// How the call's connection is read.
+    pub reading: Arc<Reading>,
+    pub bounds: Arc<Bounds>,
+}
+
+impl Call {
+    fn new(request: Request<Incoming>, peer: &Peer, bounds: &Arc<Bounds>) -> Self {
+        let forwarded = bounds
+            .trust_forwarded_for
+            .then(|| client::forwarded(request.headers()))
+            .flatten();
+        Self {
+            client: forwarded.unwrap_or(peer.address),
+            request: request.map(|body| bounds.memory.count(body)),
+            reading: Arc::clone(&peer.reading),
+            bounds: Arc::clone(bounds),
+        }
+    }
+
+    /// The service that is called, as in `/service/method`.
+    pub fn service(&self) -> &str {
+        self.path().0
+    }
+
+    /// The method that is called.
+    pub fn method(&self) -> &str {
+        self.path().1
+    }
+
+    fn path(&self) -> (&str, &str) {
+        let path = self.request.uri().path();
+        let named = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+        named.unwrap_or_default()
+    }
+
+    /// Answers with what `method` makes of the call's one message.
+    pub fn unary<Q, A, F>(self, method: impl FnOnce(Q) -> F + Send + 'static) -> Answering
+    where
+        Q: Message + Default + 'static,
+        A: Message + 'static,
+        F: Future<Output = Result<A, Status>> + Send + 'static,
+    {
+        let limit = self.bounds.max_message_bytes;
+        let answer = unary::answer(self.request, limit, method);
+        Box::pin(async { Ok(answer.await.map(Body::Unary)) })
+    }
+
+    /// Answers with code that tonic has generated.
+    pub fn generated<S>(self, mut service: S) -> Answering
+    where
+        S: Service<
+                Request<Counted<Incoming>>,
+                Response = Response<tonic::body::Body>,
+                Error = Infallible,
+                Future: Send + 'static,
+            >,
+    {
+        let answer = service.call(self.request);
+        Box::pin(async { Ok(answer.await?.map(Body::Tonic)) })
+    }
+
+    /// Answers at once with a status that is laid out.
+    pub fn refuse(self, status: Response<()>) -> Answering {
+        Box::pin(ready(Ok(status.map(|()| Body::empty()))))
+    }
+
+    /// Answers the call of a method that nobody has.
+    pub fn unimplemented(self) -> Answering {
+        let message = "there is no such method; server reflection lists those that there are";
+        self.refuse(Status::unimplemented(message).into_http())
+    }
+}

@@ -1,4 +1,4 @@
-//! Errors as gRPC statuses: the one place where they meet.
+//! Errors as gRPC statuses. This is the only place that knows both.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -8,8 +8,6 @@ use prost::DecodeError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::unary::Answer;
-use crate::grpc::proto::mnist as pb;
 use crate::preprocess::PictureError;
 use crate::serving::batcher;
 use crate::serving::classify::Error;
@@ -96,23 +94,12 @@ pub(crate) fn too_late(patience: Duration) -> Status {
 
 /// The answer to a call for which there is no place ([`Error::Full`]), laid out once: when there are
 /// many of them, there is little time for each.
-pub(crate) fn full() -> http::Response<Answer> {
+pub(crate) fn full() -> http::Response<()> {
     static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
         let response = Status::from(Error::Full).into_http::<()>();
         response.into_parts().0.headers
     });
-    let mut response = http::Response::new(Answer::Ended);
+    let mut response = http::Response::new(());
     response.headers_mut().clone_from(&HEADERS);
     response
-}
-
-/// A status inside a stream, which goes on.
-pub(crate) fn item(status: &Status) -> pb::PredictResponse {
-    pb::PredictResponse {
-        error: Some(pb::Error {
-            code: status.code() as i32,
-            message: status.message().to_owned(),
-        }),
-        ..Default::default()
-    }
 }

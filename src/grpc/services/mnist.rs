@@ -1,4 +1,4 @@
-//! `mnist.v1.MnistService`.
+//! `mnist.v1.MnistService`: which digit a picture shows.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -6,46 +6,87 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{Stream, StreamExt};
-use http::HeaderMap;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::{Parts, Service};
 use crate::grpc::call::memory::{Held, Memory};
-use crate::grpc::call::{client, status};
+use crate::grpc::call::{Answering, Call, status};
 use crate::grpc::proto::mnist as pb;
+pub(crate) use crate::grpc::proto::mnist::mnist_service_server::SERVICE_NAME as NAME;
+use crate::grpc::proto::mnist::mnist_service_server::{MnistService, MnistServiceServer};
 use crate::preprocess::Fit;
 use crate::serving::Permit;
 use crate::serving::batcher::Lane;
 use crate::serving::classify::{self, Answer, Classifier, Input};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Rejection, Telemetry};
 
 /// Items of one stream that are in the works at once, so that they can share a batch.
 const STREAM_WINDOW: usize = 16;
 
 /// Answers for the digit service.
-#[derive(Clone, Debug)]
-pub struct Mnist {
-    /// Where requests go.
-    pub classifier: Arc<Classifier>,
-    /// Where clients are counted.
-    pub telemetry: Arc<Telemetry>,
-    /// What all requests may take up together.
-    pub memory: Memory,
-    /// Whether `x-forwarded-for` tells who the client is.
-    pub trust_forwarded_for: bool,
+pub(crate) struct Mnist {
+    classifier: Arc<Classifier>,
+    telemetry: Arc<Telemetry>,
+    /// Of the thread that the calls are read on.
+    lane: Lane,
+}
+
+impl Service for Arc<Mnist> {
+    fn answer(&self, call: Call) -> Answering {
+        call.reading.predicts();
+        let mnist = Arc::clone(self);
+        let client = call.client;
+        let memory = call.bounds.memory.clone();
+        match call.method() {
+            // Before its message is read: a refusal must cost less than an answer.
+            "Predict" if mnist.is_full(&call) => call.refuse(status::full()),
+            "Predict" => call.unary(move |request| async move {
+                let place = (mnist.classifier.admit()?, memory.take(size(&request))?);
+                mnist.predict(client, request, place).await
+            }),
+            "PredictStream" => {
+                let limit = call.bounds.max_message_bytes;
+                let stream = Items {
+                    mnist,
+                    client,
+                    memory,
+                };
+                let service = MnistServiceServer::new(stream);
+                call.generated(service.max_decoding_message_size(limit))
+            }
+            _ => call.unimplemented(),
+        }
+    }
 }
 
 impl Mnist {
-    async fn answer(
+    pub fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            classifier: Arc::clone(parts.classifier),
+            telemetry: Arc::clone(parts.telemetry),
+            lane: parts.lane.clone(),
+        }
+    }
+
+    /// Whether a call more is too many, which is counted.
+    fn is_full(&self, call: &Call) -> bool {
+        let late = call.reading.is_late();
+        if late {
+            self.telemetry.rejected(Rejection::QueueFull);
+        }
+        late || self.classifier.admit().is_err()
+    }
+
+    async fn predict(
         &self,
         client: IpAddr,
         request: pb::PredictRequest,
         (permit, _held): (Permit, Held),
-        lane: Option<&Lane>,
     ) -> Result<pb::PredictResponse, Status> {
         let started = Instant::now();
         let answer = self
             .classifier
-            .classify(read(request)?, permit, lane)
+            .classify(read(request)?, permit, Some(&self.lane))
             .await?;
         let values = answer.model.network.input_len();
         self.telemetry
@@ -55,88 +96,54 @@ impl Mnist {
 
     /// Answers in the order of `items`.
     fn answers(
-        self,
+        self: Arc<Self>,
         client: IpAddr,
-        lane: Option<Lane>,
+        memory: Memory,
         items: impl Stream<Item = Result<pb::PredictRequest, Status>>,
     ) -> impl Stream<Item = Result<pb::PredictResponse, Status>> {
-        let (service, places) = (self.clone(), self);
+        let (service, places) = (Arc::clone(&self), self);
         items
             // No item is read before the one before it has its memory and its place.
             .then(move |item| {
-                let Self {
-                    classifier, memory, ..
-                } = places.clone();
+                let (mnist, memory) = (Arc::clone(&places), memory.clone());
                 async move {
                     // What does not arrive whole ends the stream; a bad item, or one for which there is no memory,
                     // does not.
                     let item = item?;
                     Ok(match memory.wait(size(&item)).await {
-                        Ok(held) => Ok((item, (classifier.wait_for_place().await, held))),
+                        Ok(held) => Ok((item, (mnist.classifier.wait_for_place().await, held))),
                         Err(status) => Err(status),
                     })
                 }
             })
             .map(move |item: Result<_, Status>| {
-                let (service, lane) = (service.clone(), lane.clone());
+                let service = Arc::clone(&service);
                 async move {
                     let answer = match item? {
-                        Ok((item, place)) => {
-                            service.answer(client, item, place, lane.as_ref()).await
-                        }
+                        Ok((item, place)) => service.predict(client, item, place).await,
                         Err(status) => Err(status),
                     };
-                    Ok(answer.unwrap_or_else(|status| status::item(&status)))
+                    Ok(answer.unwrap_or_else(|status| item_error(&status)))
                 }
             })
             .buffered(STREAM_WINDOW)
     }
 }
 
-/// [`Mnist`] for one connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Connected {
-    pub mnist: Mnist,
-    /// The address at its other end.
-    pub peer: IpAddr,
-    /// That of the thread which serves it.
-    pub lane: Lane,
-}
-
-impl Connected {
-    /// Who the request comes from.
-    pub fn client(&self, headers: &HeaderMap) -> IpAddr {
-        let trusted = self.mnist.trust_forwarded_for;
-        let forwarded = trusted.then(|| client::forwarded(headers)).flatten();
-        forwarded.unwrap_or(self.peer)
-    }
-
-    /// `Predict`.
-    pub async fn answer(
-        self: Arc<Self>,
-        client: IpAddr,
-        request: pb::PredictRequest,
-    ) -> Result<pb::PredictResponse, Status> {
-        let Mnist {
-            classifier, memory, ..
-        } = &self.mnist;
-        let place = (classifier.admit()?, memory.take(size(&request))?);
-        self.mnist
-            .answer(client, request, place, Some(&self.lane))
-            .await
-    }
+/// The items of one client's stream.
+struct Items {
+    mnist: Arc<Mnist>,
+    client: IpAddr,
+    memory: Memory,
 }
 
 #[tonic::async_trait]
-impl pb::mnist_service_server::MnistService for Connected {
-    /// tonic's way to [`Connected::answer`]; `unary` goes there at once.
+impl MnistService for Items {
     async fn predict(
         &self,
-        request: Request<pb::PredictRequest>,
+        _: Request<pb::PredictRequest>,
     ) -> Result<Response<pb::PredictResponse>, Status> {
-        let client = self.client(request.metadata().as_ref());
-        let answer = Arc::new(self.clone()).answer(client, request.into_inner());
-        Ok(Response::new(answer.await?))
+        Err(Status::unimplemented("a stream"))
     }
 
     type PredictStreamStream =
@@ -146,12 +153,20 @@ impl pb::mnist_service_server::MnistService for Connected {
         &self,
         request: Request<Streaming<pb::PredictRequest>>,
     ) -> Result<Response<Self::PredictStreamStream>, Status> {
-        let client = self.client(request.metadata().as_ref());
-        let items = request.into_inner();
-        let lane = Some(self.lane.clone());
-        Ok(Response::new(Box::pin(
-            self.mnist.clone().answers(client, lane, items),
-        )))
+        let mnist = Arc::clone(&self.mnist);
+        let answers = mnist.answers(self.client, self.memory.clone(), request.into_inner());
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+/// A status inside a stream, which goes on.
+fn item_error(status: &Status) -> pb::PredictResponse {
+    pb::PredictResponse {
+        error: Some(pb::Error {
+            code: status.code() as i32,
+            message: status.message().to_owned(),
+        }),
+        ..Default::default()
     }
 }
 
@@ -227,24 +242,25 @@ mod tests {
             requests: 1,
             picture: preprocess::Limits::default(),
         };
-        let mnist = Mnist {
-            classifier: Arc::new(Classifier::new(Arc::clone(&telemetry), limits)),
+        let classifier = Arc::new(Classifier::new(Arc::clone(&telemetry), limits));
+        let mnist = Arc::new(Mnist {
+            classifier,
             telemetry,
-            memory: Memory::new(400),
-            trust_forwarded_for: false,
-        };
+            lane: Lane::each(1).next().unwrap(),
+        });
+        let memory = Memory::new(400);
         let (send, items) = mpsc::unbounded_channel();
         let items = UnboundedReceiverStream::new(items);
         let client = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let mut answers = Box::pin(mnist.clone().answers(client, None, items));
+        let mut answers = Box::pin(Arc::clone(&mnist).answers(client, memory.clone(), items));
         let item = pb::PredictRequest {
             input: Some(pb::predict_request::Input::Pixels(vec![0; 50].into())),
             ..Default::default()
         };
 
         let place = mnist.classifier.wait_for_place().await;
-        let held = mnist.memory.wait(100).await.unwrap();
-        let mut waiting = Box::pin(mnist.memory.wait(100));
+        let held = memory.wait(100).await.unwrap();
+        let mut waiting = Box::pin(memory.wait(100));
         assert!(waiting.as_mut().now_or_never().is_none());
         send.send(Ok(item.clone())).unwrap();
         let answer = answers.next().now_or_never().expect("no place is needed");

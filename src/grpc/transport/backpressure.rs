@@ -1,10 +1,11 @@
-//! Reads no faster than it computes.
+//! A thread reads no faster than it computes.
 //!
-//! A thread that computes small networks between its reads must not read all that thousands of callers have sent before
-//! it computes any of it: the requests would no longer fit in the cache, and most would only be turned away, which costs
-//! as much as a small network's answer. So between two batches the connections of a thread read so many bytes and no
-//! more. Those that would read more wait in line, first come, first served; what they have not read waits in their
-//! sockets, and TCP slows their clients down.
+//! Between two batches the connections of a thread may read a certain number of bytes. Connections that have more to read
+//! wait in line, and the first in line reads first. What they have not read stays in their sockets, and TCP slows their
+//! clients down.
+//!
+//! Without this, a thread would read all that thousands of callers have sent before it computes any of it. The requests
+//! would no longer fit in the cache, and most would only be turned away, which costs as much as a small network's answer.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,30 +23,32 @@ use tokio::time::Instant;
 use crate::serving::batcher::Lane;
 use crate::telemetry::Telemetry;
 
-/// What the connections of a thread may read between two batches before others have to wait: some 20 requests of 784
+/// Once the connections of a thread have read so much since the last batch, the others wait: some 20 requests of 784
 /// pixels.
 const READ_BYTES: usize = 16 * 1024;
-/// What a connection may read when it is its turn, even if that is more: splitting what came together costs a write and
-/// a wake-up at both ends.
+/// What one connection may read in its turn, even if that is more: to split what came together costs a write and a
+/// wake-up at both ends.
 const TURN_BYTES: usize = 64 * 1024;
-/// What a connection that never asked for a prediction may read at once without waiting for its turn: a health check,
-/// and no more than the first prediction.
+/// What a connection that never asked for a prediction may read without waiting for its turn. A health check fits, or the
+/// first prediction.
 const FREE_BYTES: usize = 1024;
-/// Nothing more is read while so much work waits on the thread: about a batch, so that the next one is full too.
+/// While so much work waits on the thread, nothing more is read. It is about a batch, so that the next one is full too.
 const WORK: Duration = Duration::from_micros(500);
-/// Unless nothing was read for so long: work also comes from streams whose items were read before.
+/// But after so long something is read all the same: streams make work too, of items that were read before.
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
-/// What has waited in line for longer is turned away: its clients are about to give up, or already have.
+/// Calls that have waited in line for longer are turned away: their clients are about to give up, or already have.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
-/// Says when the connections of one thread may read. All of them are polled on that thread; atomics and locks, for which
-/// nobody ever waits, are there because the executor wants futures that could move.
+/// Says when the connections of one thread may read.
+///
+/// All of them are polled on that thread, so nobody ever waits for the atomics and locks. They are there because the
+/// executor wants futures that could move to another thread.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Bytes until others have to wait.
+    /// Bytes that may still be read before the next batch.
     left: AtomicUsize,
-    line: Mutex<VecDeque<Arc<Place>>>,
-    /// Whether a task is there that lets the line read.
+    line: Mutex<VecDeque<Arc<Waiting>>>,
+    /// Whether a task runs that lets the line read.
     opening: AtomicBool,
     /// The thread's own, where its work waits.
     lane: Lane,
@@ -64,7 +67,7 @@ impl Gate {
     }
 
     /// Nothing that can panic runs under the lock, so poison means nothing here.
-    fn line(&self) -> MutexGuard<'_, VecDeque<Arc<Place>>> {
+    fn line(&self) -> MutexGuard<'_, VecDeque<Arc<Waiting>>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -77,26 +80,26 @@ impl Gate {
         self.left.store(left.saturating_sub(bytes), Relaxed);
     }
 
-    /// The end of the line.
-    fn wait(self: &Arc<Self>) -> Arc<Place> {
-        let place = Arc::new(Place {
+    /// One more connection, at the end of the line.
+    fn wait(self: &Arc<Self>) -> Arc<Waiting> {
+        let waiting = Arc::new(Waiting {
             since: Instant::now(),
             called: AtomicBool::new(false),
             late: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         });
-        self.line().push_back(Arc::clone(&place));
+        self.line().push_back(Arc::clone(&waiting));
         if !self.opening.swap(true, Relaxed) {
             tokio::spawn(Arc::clone(self).open());
         }
-        place
+        waiting
     }
 
-    /// Lets the line read whenever the batches have caught up, until it is empty.
+    /// Lets the next in line read whenever the batches have caught up, until the line is empty.
     async fn open(self: Arc<Self>) {
         let mut last = Instant::now();
         loop {
-            // What was read becomes a batch, and is computed, before this goes on.
+            // Before this goes on, what was read becomes a batch and is computed.
             tokio::task::yield_now().await;
             if self.lane.backlog() >= WORK && last.elapsed() < LONGEST_PAUSE {
                 continue;
@@ -110,17 +113,18 @@ impl Gate {
         }
     }
 
-    /// Whether there was anybody. Who is called and does not come (it may have to write first) holds nobody up.
+    /// Lets the first in line read; false if nobody waits. A connection that is called leaves the line, whether it reads
+    /// or not (it may have to write first), so it does not hold up the next one.
     fn call_next(&self) -> bool {
         let mut line = self.line();
-        while let Some(place) = line.pop_front() {
-            let is_held = Arc::strong_count(&place) > 1;
-            if is_held {
-                let waited = place.since.elapsed();
+        while let Some(waiting) = line.pop_front() {
+            let is_open = Arc::strong_count(&waiting) > 1;
+            if is_open {
+                let waited = waiting.since.elapsed();
                 self.telemetry.connection_waited(waited);
-                place.late.store(waited >= LONGEST_WAIT, Relaxed);
-                place.called.store(true, Relaxed);
-                place.waker.wake();
+                waiting.late.store(waited >= LONGEST_WAIT, Relaxed);
+                waiting.called.store(true, Relaxed);
+                waiting.waker.wake();
                 return true;
             }
         }
@@ -128,17 +132,18 @@ impl Gate {
     }
 }
 
-/// A place in line.
+/// A connection in line.
 #[derive(Debug)]
-struct Place {
+struct Waiting {
     since: Instant,
+    /// Whether it may read now.
     called: AtomicBool,
-    /// Whether that was too late.
+    /// Whether it had to wait for too long.
     late: AtomicBool,
     waker: AtomicWaker,
 }
 
-impl Place {
+impl Waiting {
     fn poll_called(&self, context: &Context<'_>) -> Poll<()> {
         self.waker.register(context.waker());
         if self.called.load(Relaxed) {
@@ -149,22 +154,22 @@ impl Place {
     }
 }
 
-/// What a connection's stream and its calls tell each other.
+/// How a connection is read, known to its stream and to its calls.
 #[derive(Debug, Default)]
-pub(crate) struct Conduct {
-    /// Whether it ever asked for a prediction.
+pub(crate) struct Reading {
+    /// Whether the connection has ever asked for a prediction.
     predicts: AtomicBool,
     /// Whether what was read last had waited for too long.
     late: AtomicBool,
 }
 
-impl Conduct {
-    /// A call for a prediction begins.
+impl Reading {
+    /// A call for a prediction begins: from now on the connection waits for its turn.
     pub fn predicts(&self) {
         self.predicts.store(true, Relaxed);
     }
 
-    /// Whether the calls that begin now have waited for so long that they are to be turned away.
+    /// Whether the calls that begin now have waited for so long that they must be turned away.
     pub fn is_late(&self) -> bool {
         self.late.load(Relaxed)
     }
@@ -175,20 +180,20 @@ impl Conduct {
 pub(crate) struct Gated {
     stream: TcpStream,
     gate: Arc<Gate>,
-    conduct: Arc<Conduct>,
-    waiting: Option<Arc<Place>>,
-    /// Bytes until it has to ask the gate.
+    reading: Arc<Reading>,
+    waiting: Option<Arc<Waiting>>,
+    /// Bytes that it may read before it has to ask the gate.
     allowed: usize,
-    /// Whether all that had come was read, so that what is read next has come since.
+    /// Whether the socket was empty after the last read: what is read next has not waited.
     drained: bool,
 }
 
 impl Gated {
-    pub fn new(stream: TcpStream, gate: Arc<Gate>, conduct: Arc<Conduct>) -> Self {
+    pub fn new(stream: TcpStream, gate: Arc<Gate>, reading: Arc<Reading>) -> Self {
         Self {
             stream,
             gate,
-            conduct,
+            reading,
             waiting: None,
             allowed: FREE_BYTES,
             drained: true,
@@ -198,28 +203,28 @@ impl Gated {
     fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let gate = &self.gate;
         if self.waiting.is_none() {
-            // With nothing to read there is nothing to wait for, and what comes later did not wait.
+            // A connection with nothing to read takes no place in line.
             let _ = ready!(self.stream.poll_read_ready(context));
             if gate.has_room() && gate.line().is_empty() {
-                self.conduct.late.store(false, Relaxed);
+                self.reading.late.store(false, Relaxed);
                 self.allowed = TURN_BYTES;
                 return Poll::Ready(());
             }
         }
-        let place = self.waiting.get_or_insert_with(|| gate.wait());
-        ready!(place.poll_called(context));
-        let late = place.late.load(Relaxed);
-        self.conduct.late.store(late, Relaxed);
+        let waiting = self.waiting.get_or_insert_with(|| gate.wait());
+        ready!(waiting.poll_called(context));
+        let late = waiting.late.load(Relaxed);
+        self.reading.late.store(late, Relaxed);
         self.waiting = None;
         self.allowed = TURN_BYTES;
         self.drained = false;
         Poll::Ready(())
     }
 
-    /// All that had come was read: the next in line may have what is left.
+    /// The socket is empty: the next in line may read what is left.
     fn end_turn(&mut self) {
         self.drained = true;
-        let predicts = self.conduct.predicts.load(Relaxed);
+        let predicts = self.reading.predicts.load(Relaxed);
         self.allowed = if predicts { 0 } else { FREE_BYTES };
         if predicts && self.gate.has_room() {
             self.gate.call_next();
@@ -244,7 +249,7 @@ impl AsyncRead for Gated {
             Pin::new(&mut this.stream).poll_read(context, buffer)
         };
         if read.is_pending() {
-            // Or the runtime wants another task to have its turn, and comes back: no harm is done then.
+            // Tokio also says so to let another task run. Then the turn ends early, which does no harm.
             this.end_turn();
             return Poll::Pending;
         }
@@ -252,7 +257,7 @@ impl AsyncRead for Gated {
         this.allowed = this.allowed.saturating_sub(length);
         this.gate.was_read(length);
         if std::mem::take(&mut this.drained) {
-            this.conduct.late.store(false, Relaxed);
+            this.reading.late.store(false, Relaxed);
         }
         read
     }
@@ -331,10 +336,10 @@ mod tests {
             let client = TcpStream::connect(self.listener.local_addr().unwrap());
             let mut client = client.await.unwrap();
             let (stream, _) = self.listener.accept().await.unwrap();
-            let conduct = Arc::<Conduct>::default();
-            let mut gated = Gated::new(stream, Arc::clone(&self.gate), conduct);
+            let reading = Arc::<Reading>::default();
+            let mut gated = Gated::new(stream, Arc::clone(&self.gate), reading);
             if predicts {
-                gated.conduct.predicts();
+                gated.reading.predicts();
                 gated.allowed = 0;
             }
             client.write_all(&vec![1; sent]).await.unwrap();
@@ -354,13 +359,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_would_read_too_much_before_a_batch_waits_in_line() {
+    async fn a_connection_that_would_read_too_much_before_a_batch_waits_in_line() {
         let thread = Thread::new().await;
         let (mut first, _client) = thread.connection(true, READ_BYTES).await;
         let (mut second, _client) = thread.connection(true, 10).await;
         let (mut third, _client) = thread.connection(true, 20).await;
         assert_eq!(read(&mut first).await, Some(READ_BYTES));
-        // Whoever came first is first.
+        // First come, first served.
         assert_eq!(read(&mut third).await, None);
         assert_eq!(read(&mut second).await, None);
         let mut turns = Vec::new();
@@ -397,7 +402,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_nothing_to_read_takes_no_place_in_line() {
+    async fn a_connection_with_nothing_to_read_takes_no_place_in_line() {
         let thread = Thread::new().await;
         let (mut first, _client) = thread.connection(true, READ_BYTES).await;
         let (mut idle, _client) = thread.connection(true, 10).await;
@@ -408,7 +413,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_called_and_does_not_read_holds_nobody_up() {
+    async fn a_connection_that_is_called_and_does_not_read_holds_nobody_up() {
         let thread = Thread::new().await;
         let (mut first, _client) = thread.connection(true, READ_BYTES).await;
         let (mut stuck, _client) = thread.connection(true, 10).await;
@@ -437,10 +442,10 @@ mod tests {
         tokio::time::advance(LONGEST_WAIT).await;
         let mut buffer = [0; 64];
         assert_eq!(second.read(&mut buffer).await.unwrap(), 10);
-        assert!(second.conduct.is_late());
+        assert!(second.reading.is_late());
         assert_eq!(read(&mut second).await, None, "all was read");
         client.write_all(&[1; 5]).await.unwrap();
         assert_eq!(second.read(&mut buffer).await.unwrap(), 5);
-        assert!(!second.conduct.is_late());
+        assert!(!second.reading.is_late());
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: so many and no more, dealt out to the threads that serve them.
+//! Connections: so many and no more, each given to the thread that has the fewest.
 //!
 //! gRPC clients hold few connections for a long time, so which thread has which decides how evenly
 //! the cores are used. One listener gives each new connection to the thread that has the fewest;
@@ -27,16 +27,16 @@ const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 const PREFACE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Accepts on `listener` for as long as it is polled.
-pub(crate) async fn accept(listener: TcpListener, dealer: Dealer) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub(crate) async fn accept(listener: TcpListener, threads: Threads) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         // Only a closed semaphore refuses, and this one is never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
             return;
         };
         let accepted = listener.accept().await;
         match accepted.and_then(|(stream, _)| stream.into_std()) {
-            Ok(stream) => dealer.deal(stream, place),
+            Ok(stream) => threads.assign(stream, slot),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a gRPC connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -45,71 +45,71 @@ pub(crate) async fn accept(listener: TcpListener, dealer: Dealer) {
     }
 }
 
-/// Deals connections out to threads. Dropped, it ends what the threads get.
+/// The threads that serve connections. Once it is dropped, they get no more.
 #[derive(Debug, Default)]
-pub(crate) struct Dealer(Vec<Hand>);
+pub(crate) struct Threads(Vec<Thread>);
 
-/// What one thread has.
 #[derive(Debug)]
-struct Hand {
+struct Thread {
+    /// How many connections it has.
     open: Arc<AtomicUsize>,
-    dealt: UnboundedSender<Dealt>,
+    assigned: UnboundedSender<Accepted>,
 }
 
-impl Dealer {
-    /// The connections of one more thread, to be polled on it.
-    pub fn hand(&mut self) -> impl Stream<Item = Connection> + Send + use<> {
-        let (dealt, hand) = mpsc::unbounded_channel();
+impl Threads {
+    /// One more thread: its connections, to be polled on it.
+    pub fn add(&mut self) -> impl Stream<Item = Connection> + Send + use<> {
+        let (assigned, accepted) = mpsc::unbounded_channel();
         let open = Arc::default();
-        self.0.push(Hand { open, dealt });
-        connections(hand)
+        self.0.push(Thread { open, assigned });
+        connections(accepted)
     }
 
-    fn deal(&self, stream: StdTcpStream, place: OwnedSemaphorePermit) {
+    /// Gives a connection to the thread that has the fewest.
+    fn assign(&self, stream: StdTcpStream, slot: OwnedSemaphorePermit) {
         let fewest = self
             .0
             .iter()
-            .min_by_key(|hand| hand.open.load(Ordering::Relaxed));
-        if let Some(Hand { open, dealt }) = fewest {
+            .min_by_key(|thread| thread.open.load(Ordering::Relaxed));
+        if let Some(Thread { open, assigned }) = fewest {
             open.fetch_add(1, Ordering::Relaxed);
-            let held = Place {
+            let counted = Counted {
                 open: Arc::clone(open),
-                _place: place,
+                _slot: slot,
             };
             // A thread that is gone takes no more; the connection is closed by being dropped.
-            let _ = dealt.send(Dealt { stream, held });
+            let _ = assigned.send(Accepted { stream, counted });
         }
     }
 }
 
-/// A connection on its way to a thread.
+/// A connection on its way to its thread.
 #[derive(Debug)]
-struct Dealt {
+struct Accepted {
     stream: StdTcpStream,
-    held: Place,
+    counted: Counted,
 }
 
-/// A connection's place among those allowed, and among those of its thread.
+/// Counts a connection among all that may be open and among those of its thread, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Counted {
     open: Arc<AtomicUsize>,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
-impl Drop for Place {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// The connections that have begun to speak HTTP/2; those that do not are closed in time.
-fn connections(hand: UnboundedReceiver<Dealt>) -> impl Stream<Item = Connection> {
-    let dealt = stream::unfold(
-        hand,
-        |mut hand| async move { Some((hand.recv().await?, hand)) },
-    );
-    dealt
-        .map(|Dealt { stream, held }| async move {
+fn connections(accepted: UnboundedReceiver<Accepted>) -> impl Stream<Item = Connection> {
+    let accepted = stream::unfold(accepted, |mut accepted| async move {
+        Some((accepted.recv().await?, accepted))
+    });
+    accepted
+        .map(|Accepted { stream, counted }| async move {
             let stream = TcpStream::from_std(stream)?;
             // An answer is small and must not wait for the next one. A socket that refuses is
             // closed anyway.
@@ -119,7 +119,7 @@ fn connections(hand: UnboundedReceiver<Dealt>) -> impl Stream<Item = Connection>
             Ok(Connection {
                 stream,
                 peer,
-                _held: held,
+                _counted: counted,
             })
         })
         .buffer_unordered(MAX_CONNECTIONS)
@@ -141,10 +141,10 @@ async fn preface(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// A connection that has begun to speak HTTP/2, and its place.
+/// A connection that has begun to speak HTTP/2.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub stream: TcpStream,
     pub peer: IpAddr,
-    pub _held: Place,
+    _counted: Counted,
 }

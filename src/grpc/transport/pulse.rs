@@ -1,6 +1,7 @@
-//! How long a thread takes to turn to a socket that has something to read: what a health check waits for at the least.
+//! How long a thread takes to turn to a socket that has something to read. A health check waits at least for so long.
 //!
-//! Ten times a second each thread is sent the time over a socket of its own, and compares; idle threads wake up for it.
+//! Ten times a second each thread is sent the time over a socket of its own, and compares it with its clock. Idle threads
+//! wake up for it.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -15,7 +16,7 @@ use crate::telemetry::Telemetry;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Where the time is sent to.
+/// Sends the time to the threads.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     started: Instant,
@@ -30,25 +31,25 @@ impl Pulse {
         }
     }
 
-    /// What one more thread is to poll.
+    /// One more thread: what it is to poll, which measures its delay.
     ///
     /// # Errors
     /// If there is no socket to be had.
-    pub fn feel(
+    pub fn measure(
         &mut self,
         telemetry: Arc<Telemetry>,
     ) -> io::Result<impl Future<Output = ()> + use<>> {
-        let (sent, felt) = StdUnixStream::pair()?;
-        sent.set_nonblocking(true)?;
-        felt.set_nonblocking(true)?;
-        self.threads.push(sent);
+        let (sender, receiver) = StdUnixStream::pair()?;
+        sender.set_nonblocking(true)?;
+        receiver.set_nonblocking(true)?;
+        self.threads.push(sender);
         let started = self.started;
         Ok(async move {
             // The runtime that polls this has to be there; it refuses no socket that does not block.
-            let Ok(mut felt) = UnixStream::from_std(felt) else {
+            let Ok(mut receiver) = UnixStream::from_std(receiver) else {
                 return;
             };
-            while let Ok(nanos) = felt.read_u64().await {
+            while let Ok(nanos) = receiver.read_u64().await {
                 let sent = Duration::from_nanos(nanos);
                 telemetry.loop_delayed(started.elapsed().saturating_sub(sent));
             }
@@ -63,8 +64,7 @@ impl Pulse {
             ticks.tick().await;
             for thread in &mut self.threads {
                 let nanos = self.started.elapsed().as_nanos() as u64;
-                // A thread that stands still for so long that its socket is full has enough to tell; one that is gone
-                // has nothing.
+                // The socket of a thread that stands still is full in the end. What it has not read yet says enough.
                 let _ = thread.write(&nanos.to_be_bytes());
             }
         }
@@ -75,8 +75,8 @@ impl Pulse {
 mod tests {
     use super::*;
 
-    /// How many delays were felt, and of them so many as took no longer than 25 ms.
-    fn felt(telemetry: &Telemetry) -> (usize, usize) {
+    /// How many delays were measured, and how many of them took no longer than 25 ms.
+    fn measured(telemetry: &Telemetry) -> (usize, usize) {
         let text = telemetry.exposition().unwrap();
         let number = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -90,10 +90,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thread_that_does_something_else_feels_it() {
+    async fn the_delay_of_a_thread_that_does_something_else_is_measured() {
         let telemetry = Arc::new(Telemetry::new().unwrap());
         let mut pulse = Pulse::new();
-        let feel = pulse.feel(Arc::clone(&telemetry)).unwrap();
+        let measure = pulse.measure(Arc::clone(&telemetry)).unwrap();
         let thread = std::thread::spawn(|| {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             runtime.enable_all().build().unwrap().block_on(async {
@@ -103,13 +103,13 @@ mod tests {
                         tokio::task::yield_now().await;
                     }
                 });
-                feel.await;
+                measure.await;
             });
         });
         let beats = tokio::spawn(pulse.beat());
         let slow = async {
             loop {
-                let (count, prompt) = felt(&telemetry);
+                let (count, prompt) = measured(&telemetry);
                 if prompt < count {
                     break;
                 }
