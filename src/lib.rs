@@ -29,4 +29,5 @@ pub mod npy;
 pub mod preprocess;
 pub mod readiness;
 pub mod serving;
+pub mod source;
 pub mod telemetry;

@@ -18,8 +18,9 @@ use kiln::network::Backend;
 use kiln::preprocess;
 use kiln::readiness::Readiness;
 use kiln::serving::batcher;
-use kiln::serving::classify::{Classifier, Limits};
-use kiln::serving::repository::{self, PixelRange, Repository, Source};
+use kiln::serving::classifier::PixelRange;
+use kiln::serving::{self, Entry, Limits, Repository, Serving};
+use kiln::source::Source;
 use kiln::telemetry::Telemetry;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
@@ -56,7 +57,7 @@ fn count(size: usize) {
 fn serve() -> SocketAddr {
     let telemetry = Arc::new(Telemetry::new().unwrap());
     let readiness = Readiness::new();
-    let options = repository::Options {
+    let options = serving::Options {
         backend: Backend::default(),
         pixel_range: PixelRange::Auto,
         batcher: batcher::Config {
@@ -64,17 +65,23 @@ fn serve() -> SocketAddr {
             max_batch_size: 32,
             delay: Duration::ZERO,
         },
+        in_background: false,
     };
-    let model = repository::load(&Source::BuiltInMlp, options, &telemetry).unwrap();
+    let model = serving::load(&Entry::of(Source::BuiltInMlp), options, &telemetry).unwrap();
     let limits = Limits {
         requests: 2048,
         picture: preprocess::Limits::default(),
     };
-    let classifier = Arc::new(Classifier::new(Arc::clone(&telemetry), limits));
-    classifier.serve(Repository::new(model, []));
+    let repository = Arc::new(Repository::new().unwrap());
+    let serving = Arc::new(Serving::new(
+        Arc::clone(&repository),
+        Arc::clone(&telemetry),
+        limits,
+    ));
+    repository.add([model]);
     readiness.ready();
     let server = Server {
-        classifier,
+        serving,
         telemetry,
         readiness,
         config: Config {

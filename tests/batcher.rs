@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kiln::network::Backend;
-use kiln::serving::Admission;
 use kiln::serving::batcher::{self, Input, Lane, Output};
-use kiln::serving::repository::{self, Model, PixelRange, Source};
+use kiln::serving::classifier::PixelRange;
+use kiln::serving::{self, Admission, Entry, Model};
+use kiln::source::Source;
 use kiln::telemetry::Telemetry;
 use tokio::runtime::Runtime;
 
@@ -22,7 +23,7 @@ struct Loaded {
 impl Loaded {
     fn new(source: &Source, max_batch_size: usize, delay: Duration) -> Self {
         let telemetry = Arc::new(Telemetry::new().unwrap());
-        let options = repository::Options {
+        let options = serving::Options {
             backend: Backend::default(),
             pixel_range: PixelRange::default(),
             batcher: batcher::Config {
@@ -30,9 +31,10 @@ impl Loaded {
                 max_batch_size,
                 delay,
             },
+            in_background: false,
         };
         Self {
-            model: repository::load(source, options, &telemetry).unwrap(),
+            model: serving::load(&Entry::of(source.clone()), options, &telemetry).unwrap(),
             lane: Lane::each(2).next().unwrap(),
             telemetry,
             admission: Admission::new(100),
@@ -70,29 +72,26 @@ fn runtime() -> Runtime {
 const LABELS: &str = "{model=\"mnist-mlp\",version=\"1\"}";
 
 fn grey(level: u8) -> Input {
-    Input::Pixels {
-        bytes: vec![level; 784].into(),
-        scale: 1.0,
-    }
+    Input::pixels(vec![level; 784].into(), 1.0)
 }
 
 fn values(level: u8) -> Input {
-    Input::Values(vec![f32::from(level); 784])
+    Input::values(vec![f32::from(level); 784], 1)
 }
 
 #[tokio::test]
 async fn what_comes_in_together_is_computed_together_and_each_gets_its_own_answer() {
     let loaded = Loaded::new(&Source::BuiltInMlp, 64, Duration::ZERO);
-    let alone = loaded.infer(values(0)).await.unwrap().scores;
+    let alone = loaded.infer(values(0)).await.unwrap().values;
     let requests = (0..8_u8).map(|i| loaded.infer(if i % 2 == 0 { grey(i) } else { values(i) }));
     let together: Vec<_> = join_all(requests).await;
     // Whatever this network costs here, where it is computed inline two fit into a batch.
     assert!(loaded.metric(&format!("kiln_batch_size_count{LABELS}")) <= 5.0);
     assert_eq!(loaded.metric(&format!("kiln_batch_size_sum{LABELS}")), 9.0);
     for (level, output) in (0..8_u8).zip(together) {
-        let own = loaded.infer(values(level)).await.unwrap().scores;
+        let own = loaded.infer(values(level)).await.unwrap().values;
         let output = output.unwrap();
-        for (found, expected) in output.scores.iter().zip(&own) {
+        for (found, expected) in output.values.iter().zip(&own) {
             assert!((found - expected).abs() < 1e-6, "{level}");
         }
         assert!(level == 0 || own != alone, "{level}");

@@ -15,8 +15,9 @@ use kiln::network::Backend;
 use kiln::preprocess;
 use kiln::readiness::Readiness;
 use kiln::serving::batcher;
-use kiln::serving::classify::{Classifier, Limits};
-use kiln::serving::repository::{self, PixelRange, Repository, Source};
+use kiln::serving::classifier::PixelRange;
+use kiln::serving::{self, Entry, Limits, Repository, Serving};
+use kiln::source::Source;
 use kiln::telemetry::Telemetry;
 use support::{Server, file, kiln, seven};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -58,9 +59,14 @@ async fn a_server_without_models_yet_answers_and_says_that_it_is_not_ready() {
         requests: 1,
         picture: preprocess::Limits::default(),
     };
-    let classifier = Arc::new(Classifier::new(Arc::clone(&telemetry), limits));
+    let repository = Arc::new(Repository::new().unwrap());
+    let serving = Arc::new(Serving::new(
+        Arc::clone(&repository),
+        Arc::clone(&telemetry),
+        limits,
+    ));
     let server = grpc::Server {
-        classifier: Arc::clone(&classifier),
+        serving,
         telemetry: Arc::clone(&telemetry),
         readiness: readiness.clone(),
         config: grpc::Config {
@@ -96,7 +102,7 @@ async fn a_server_without_models_yet_answers_and_says_that_it_is_not_ready() {
     assert_eq!(status.code(), tonic::Code::Unavailable, "{status}");
     assert!(status.message().contains("being loaded"), "{status}");
 
-    let options = repository::Options {
+    let options = serving::Options {
         backend: Backend::default(),
         pixel_range: PixelRange::default(),
         batcher: batcher::Config {
@@ -104,9 +110,10 @@ async fn a_server_without_models_yet_answers_and_says_that_it_is_not_ready() {
             max_batch_size: 8,
             delay: Duration::ZERO,
         },
+        in_background: false,
     };
-    let model = repository::load(&Source::BuiltInMlp, options, &telemetry).unwrap();
-    classifier.serve(Repository::new(model, []));
+    let model = serving::load(&Entry::of(Source::BuiltInMlp), options, &telemetry).unwrap();
+    repository.add([model]);
     readiness.ready();
     let told = watch.message().await.unwrap().unwrap();
     assert_eq!(told.status(), ServingStatus::Serving);

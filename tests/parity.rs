@@ -7,7 +7,7 @@ use std::fs;
 use burn_store::{ModuleStore, SafetensorsStore};
 use kiln::network::{Backend, Network};
 use kiln::npy;
-use kiln::serving::repository::Source;
+use kiln::source::Source;
 use kiln::{description, keras};
 use support::{file, optional};
 
@@ -60,7 +60,7 @@ fn the_built_in_networks_answer_as_keras_does_at_every_batch_size() {
     for (name, source) in BUILT_IN {
         let expected = array(&format!("tests/fixtures/mnist/{name}.expected.npy"));
         for backend in Backend::ALL {
-            let network = source.network(backend).unwrap();
+            let network = Network::new(source.read().unwrap().0, backend).unwrap();
             let count = share(backend, inputs.shape[0]);
             for batch in [1, 7, 32, count] {
                 let found = outputs(&network, &inputs.values[..count * 784], batch);
@@ -220,12 +220,12 @@ fn on_the_mnist_test_set_both_networks_are_as_good_as_promised_and_answer_as_ker
         let expected = array(&format!("tests/fixtures/mnist/{name}.test-set.npy"));
         for backend in Backend::ALL {
             let count = share(backend, labels.values.len());
-            let network = source.network(backend).unwrap();
+            let network = Network::new(source.read().unwrap().0, backend).unwrap();
             let found = outputs(&network, &pixels[..count * 784], 100);
             let what = format!("{name} on {backend}");
             assert_close(&found, &expected.values[..count * 10], &what);
             let right = |(scores, label): &(&[f32], &u8)| {
-                kiln::serving::classify::best(scores).unwrap().0 == usize::from(**label)
+                kiln::serving::best(scores).unwrap().0 == usize::from(**label)
             };
             let correct = found.chunks(10).zip(&labels.values).filter(right).count();
             if count == labels.values.len() {

@@ -6,7 +6,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, builder::TypedValueParser};
 
 use crate::network::Backend;
-use crate::serving::repository::{PixelRange, Source};
+use crate::serving::classifier::PixelRange;
+use crate::source::Source;
 
 /// Which model, and what computes it.
 #[derive(Args, Clone, Debug)]

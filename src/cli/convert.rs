@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 
 use super::output::{print, thousands};
 use crate::description;
-use crate::serving::repository::Source;
+use crate::source::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         "{}: the output is the input, which would be lost; give another name",
         args.output.display()
     );
-    let (model, _) = Source::File(args.input.clone()).model()?;
+    let (model, _) = Source::File(args.input.clone()).read()?;
     let bytes = description::to_safetensors(&model)?;
     replace(&args.output, &bytes)
         .with_context(|| format!("cannot write {}", args.output.display()))?;

@@ -12,7 +12,7 @@ use super::args::{ModelArgs, PixelArgs};
 use super::output::print;
 use crate::idx;
 use crate::network::Network;
-use crate::serving::classify::best;
+use crate::serving::best;
 
 /// Examples computed at once.
 const BATCH: usize = 32;
@@ -37,7 +37,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let source = args.model.source();
-    let (model, _) = source.model()?;
+    let (model, _) = source.read()?;
     let scale = args.pixels.pixel_range.scale(&model);
     let network = Network::new(model, args.model.backend)?;
     // A confusion matrix has as many cells as classes squared.

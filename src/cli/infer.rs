@@ -25,7 +25,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let network = args.model.source().network(args.model.backend)?;
+    let source = args.model.source();
+    let (model, _) = source.read()?;
+    let network = Network::new(model, args.model.backend).with_context(|| source.to_string())?;
     let input = npy::read_file(&args.input).with_context(|| args.input.display().to_string())?;
     let count = examples(&input, &network).with_context(|| args.input.display().to_string())?;
     let mut values = Vec::new();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::output::{print, thousands};
 use crate::description::{Model, Row};
 use crate::network::{Backend, Network};
-use crate::serving::repository::Source;
+use crate::source::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,7 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let (model, _) = args.file.model()?;
+    let (model, _) = args.file.read()?;
     let text = if args.optimized {
         Network::new(model, Backend::default())?.plan().to_string()
     } else if args.json {

@@ -17,8 +17,10 @@ use crate::grpc::proto::mnist::mnist_service_client::MnistServiceClient;
 use crate::network::Backend;
 use crate::preprocess::{self, Fit};
 use crate::serving::batcher;
-use crate::serving::classify::{self, Classifier, Input, Limits};
-use crate::serving::repository::{self, Repository, Source};
+use crate::serving::{
+    self, Answer, Caller, Entry, Limits, Picture, PictureRequest, Repository, Serving,
+};
+use crate::source::Source;
 use crate::telemetry::Telemetry;
 
 /// Where a server listens unless told otherwise.
@@ -75,7 +77,7 @@ struct Prediction {
 /// Who answers.
 enum Predictor {
     Remote(MnistServiceClient<Channel>),
-    Local(Box<Classifier>),
+    Local(Box<Serving>),
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
@@ -140,7 +142,7 @@ impl Predictor {
             None => Source::BuiltInCnn,
         };
         let telemetry = Arc::new(Telemetry::new()?);
-        let options = repository::Options {
+        let options = serving::Options {
             backend: Backend::default(),
             pixel_range: args.pixels.pixel_range,
             batcher: batcher::Config {
@@ -148,15 +150,17 @@ impl Predictor {
                 max_batch_size: WINDOW,
                 delay: Duration::ZERO,
             },
+            in_background: false,
         };
-        let model = repository::load(&source, options, &telemetry)?;
+        let model = serving::load(&Entry::of(source), options, &telemetry)?;
         let limits = Limits {
             requests: WINDOW,
             picture: preprocess::Limits::default(),
         };
-        let classifier = Classifier::new(telemetry, limits);
-        classifier.serve(Repository::new(model, []));
-        Ok(Self::Local(Box::new(classifier)))
+        let repository = Arc::new(Repository::new()?);
+        repository.add([model]);
+        let serving = Serving::new(repository, telemetry, limits);
+        Ok(Self::Local(Box::new(serving)))
     }
 
     async fn predict(&self, path: &Path, args: &Args) -> anyhow::Result<Prediction> {
@@ -174,15 +178,16 @@ impl Predictor {
                     Err(status) => anyhow::bail!("{}", status.message()),
                 }
             }
-            Self::Local(classifier) => {
-                let request = classify::Request {
-                    input: Some(Input::Image(image)),
+            Self::Local(serving) => {
+                let request = PictureRequest {
+                    input: Some(Picture::Image(image)),
                     model: String::new(),
                     version: String::new(),
                     fit: args.fit.into_fit(),
                 };
-                let permit = classifier.wait_for_place().await;
-                Ok(classifier.classify(request, permit, None).await?.into())
+                let permit = serving.wait_for_place().await;
+                let answer = serving.classify(request, permit, Caller::default());
+                Ok(answer.await?.into())
             }
         }
     }
@@ -219,10 +224,10 @@ impl From<pb::PredictResponse> for Prediction {
     }
 }
 
-impl From<classify::Answer> for Prediction {
-    fn from(answer: classify::Answer) -> Self {
+impl From<Answer> for Prediction {
+    fn from(answer: Answer) -> Self {
         Self {
-            label: answer.label().unwrap_or_default().to_owned(),
+            label: answer.label.unwrap_or_default(),
             class: answer.class,
             confidence: answer.confidence,
             probabilities: answer.probabilities,

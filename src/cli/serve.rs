@@ -16,8 +16,8 @@ use crate::http;
 use crate::preprocess;
 use crate::readiness::Readiness;
 use crate::serving::batcher;
-use crate::serving::classify::{Classifier, Limits};
-use crate::serving::repository::{self, Repository, Source};
+use crate::serving::{self, Entry, Limits, Model, Repository, Serving};
+use crate::source::Source;
 use crate::telemetry::{Telemetry, logs};
 
 #[derive(Debug, clap::Args)]
@@ -123,14 +123,14 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         readiness.clone(),
         Arc::clone(&telemetry),
     )?;
-    let server = server(args, &telemetry, &readiness);
-    let classifier = Arc::clone(&server.classifier);
+    let repository = Arc::new(Repository::new()?);
+    let server = server(args, &telemetry, &readiness, &repository);
     let loading = async {
-        let Some(repository) = load_models(args, &telemetry, &readiness).await? else {
+        let Some(models) = load_models(args, &telemetry, &readiness).await? else {
             // Told to stop before the models were there.
             return anyhow::Ok(());
         };
-        classifier.serve(repository);
+        repository.add(models);
         readiness.ready();
         tracing::info!(grpc = %grpc_addr, http = %http.local_addr(), "serving");
         readiness.draining().await;
@@ -150,7 +150,12 @@ fn threads(args: &Args) -> usize {
     args.threads.map_or(cores, |threads| threads as usize)
 }
 
-fn server(args: &Args, telemetry: &Arc<Telemetry>, readiness: &Readiness) -> grpc::Server {
+fn server(
+    args: &Args,
+    telemetry: &Arc<Telemetry>,
+    readiness: &Readiness,
+    repository: &Arc<Repository>,
+) -> grpc::Server {
     let max_message_bytes = args.max_message_bytes as usize;
     let limits = Limits {
         requests: args.max_requests as usize,
@@ -161,7 +166,11 @@ fn server(args: &Args, telemetry: &Arc<Telemetry>, readiness: &Readiness) -> grp
         },
     };
     grpc::Server {
-        classifier: Arc::new(Classifier::new(Arc::clone(telemetry), limits)),
+        serving: Arc::new(Serving::new(
+            Arc::clone(repository),
+            Arc::clone(telemetry),
+            limits,
+        )),
         telemetry: Arc::clone(telemetry),
         readiness: readiness.clone(),
         config: grpc::Config {
@@ -188,8 +197,8 @@ async fn load_models(
     args: &Args,
     telemetry: &Arc<Telemetry>,
     readiness: &Readiness,
-) -> anyhow::Result<Option<Repository>> {
-    let options = repository::Options {
+) -> anyhow::Result<Option<Vec<Model>>> {
+    let options = serving::Options {
         backend: args.model.backend,
         pixel_range: args.pixels.pixel_range,
         batcher: batcher::Config {
@@ -197,17 +206,21 @@ async fn load_models(
             max_batch_size: args.max_batch_size as usize,
             delay: Duration::from_millis(args.batch_delay),
         },
+        in_background: false,
     };
-    let (given, telemetry) = (args.model.given().cloned(), Arc::clone(telemetry));
+    let sources = match args.model.given() {
+        Some(source) => vec![source.clone()],
+        None => vec![Source::BuiltInCnn, Source::BuiltInMlp],
+    };
+    let telemetry = Arc::clone(telemetry);
     let loading = tokio::task::spawn_blocking(move || {
-        let load = |source: &Source| repository::load(source, options, &telemetry);
-        anyhow::Ok(match given {
-            Some(source) => Repository::new(load(&source)?, []),
-            None => Repository::new(load(&Source::BuiltInCnn)?, [load(&Source::BuiltInMlp)?]),
-        })
+        let entries = sources.into_iter().map(Entry::of);
+        entries
+            .map(|entry| serving::load(&entry, options, &telemetry))
+            .collect::<Result<Vec<_>, _>>()
     });
     tokio::select! {
-        loaded = loading => loaded?.map(Some),
+        loaded = loading => Ok(Some(loaded??)),
         () = readiness.draining() => Ok(None),
     }
 }

@@ -20,8 +20,8 @@ use super::transport::connections::{Connection, Threads, accept};
 use super::transport::http2::{self, Peer};
 use super::transport::pulse::Pulse;
 use crate::readiness::Readiness;
+use crate::serving::Serving;
 use crate::serving::batcher::Lane;
-use crate::serving::classify::Classifier;
 use crate::telemetry::Telemetry;
 
 /// How calls are bounded.
@@ -45,7 +45,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Server {
     /// Where requests go.
-    pub classifier: Arc<Classifier>,
+    pub serving: Arc<Serving>,
     /// Where calls are counted.
     pub telemetry: Arc<Telemetry>,
     /// What health tells.
@@ -115,7 +115,7 @@ impl Server {
         memory: &Memory,
     ) -> Result<impl Future<Output = ()> + use<C>, Error> {
         let services = Arc::new(Services::new(&Parts {
-            classifier: &self.classifier,
+            serving: &self.serving,
             telemetry: &self.telemetry,
             lane,
             health,

@@ -1,19 +1,16 @@
-//! The way of a request: input, preprocess, repository, batcher, answer.
-//!
-//! gRPC and HTTP are thin doors to [`Classifier::classify`]; neither knows the other.
+//! A picture in, probabilities out: a network's inputs and outputs, with a picture before them and a meaning after.
 
 use std::panic::catch_unwind;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
+use super::batcher::{Input, Timing, Values};
+use super::classifier::Classifier;
+use super::{Caller, Error, Model, Permit, Serving, span};
 use crate::preprocess::{self, Fit, PictureError, Size};
-use crate::serving::batcher::{self, Lane};
-use crate::serving::repository::{Model, NotFound, Repository};
-use crate::serving::{Admission, Permit};
-use crate::telemetry::{Rejection, Telemetry};
 
 /// The largest picture that is decoded on the thread that read it.
 const SMALL_BYTES: usize = 8 * 1024;
@@ -21,9 +18,9 @@ const SMALL_PIXELS: u64 = 64 * 64;
 
 /// What to classify, and with what.
 #[derive(Debug)]
-pub struct Request {
+pub struct PictureRequest {
     /// The picture or its values; without one the answer is [`Error::NoInput`].
-    pub input: Option<Input>,
+    pub input: Option<Picture>,
     /// The model's name; empty for the default.
     pub model: String,
     /// The model's version; empty for the newest.
@@ -34,7 +31,7 @@ pub struct Request {
 
 /// One picture.
 #[derive(Debug)]
-pub enum Input {
+pub enum Picture {
     /// A file: PNG, JPEG, GIF, BMP or WebP.
     Image(Bytes),
     /// Grey values 0..=255, row by row, light ink on dark.
@@ -48,226 +45,79 @@ pub enum Input {
 pub struct Answer {
     /// The most probable class.
     pub class: usize,
+    /// The name of the class, if the model's classes have names.
+    pub label: Option<String>,
     /// Its probability, 0 to 1.
     pub confidence: f32,
     /// One probability a class.
     pub probabilities: Vec<f32>,
     /// The model that answered.
     pub model: Arc<Model>,
-    /// From submission to the start of the forward pass.
-    pub queue: Duration,
-    /// The forward pass of the batch.
-    pub compute: Duration,
+    /// How long it waited and computed.
+    pub timing: Timing,
 }
 
-impl Answer {
-    /// The name of the class, if the model's classes have names.
-    #[must_use]
-    pub fn label(&self) -> Option<&str> {
-        let labels = self.model.labels.as_ref()?;
-        labels.get(self.class).map(String::as_str)
-    }
-}
-
-/// Why there is no answer. Mapped to gRPC in `grpc::call::status`.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Nothing to classify.
-    #[error("no input: set one of image, pixels or values")]
-    NoInput,
-    /// Pixels for another size of picture.
-    #[error(
-        "pixels has {found} bytes; model '{model}' takes {expected}: {width}x{height} grey values, row by row"
-    )]
-    PixelCount {
-        /// Bytes sent.
-        found: usize,
-        /// Bytes the model takes.
-        expected: usize,
-        /// Picture width.
-        width: usize,
-        /// Picture height.
-        height: usize,
-        /// The model.
-        model: String,
-    },
-    /// Too few or too many values.
-    #[error("values has {found} numbers; model '{model}' takes {expected}")]
-    ValueCount {
-        /// Numbers sent.
-        found: usize,
-        /// Numbers the model takes.
-        expected: usize,
-        /// The model.
-        model: String,
-    },
-    /// NaN or infinite.
-    #[error("values[{index}] is {value}: every value must be a finite number")]
-    NotFinite {
-        /// Which value.
-        index: usize,
-        /// What it is.
-        value: f32,
-    },
-    /// The picture cannot be used.
-    #[error("image: {0}")]
-    Picture(PictureError),
-    /// No such model or version.
-    #[error(transparent)]
-    NotFound(#[from] NotFound),
-    /// As many requests as may be are inside.
-    #[error("the server is busy with as many requests as it takes; try again after a pause")]
-    Full,
-    /// The model is being unloaded, or the network failed.
-    #[error(transparent)]
-    Batcher(#[from] batcher::Error),
-    /// No model is warm yet.
-    #[error("the models are still being loaded; try again in a moment")]
-    Loading,
-    /// The picture decoder has a bug.
-    #[error("the picture could not be read: the decoder failed; please report the picture")]
-    Decoder,
-    /// The model answered with something that is no number.
-    #[error(
-        "model '{0}' gave an answer that is not a number; its weights or the input are out of range"
-    )]
-    NoNumber(String),
-}
-
-impl Error {
-    fn rejection(&self) -> Option<Rejection> {
-        match self {
-            Self::NoInput
-            | Self::PixelCount { .. }
-            | Self::ValueCount { .. }
-            | Self::NotFinite { .. }
-            | Self::Picture(_) => Some(Rejection::Invalid),
-            Self::NotFound(_) => Some(Rejection::UnknownModel),
-            Self::Full => Some(Rejection::QueueFull),
-            Self::Loading => Some(Rejection::Loading),
-            Self::Batcher(batcher::Error::Closed) => Some(Rejection::Draining),
-            Self::Batcher(batcher::Error::Failed(_)) | Self::Decoder | Self::NoNumber(_) => None,
-        }
-    }
-}
-
-/// Bounds on what is taken in.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Requests inside at once.
-    pub requests: usize,
-    /// What a picture may be.
-    pub picture: preprocess::Limits,
-}
-
-/// Classifies; shared by every door.
-#[derive(Debug)]
-pub struct Classifier {
-    /// Empty while the models are being loaded.
-    repository: OnceLock<Repository>,
-    telemetry: Arc<Telemetry>,
-    admission: Admission,
-    /// Pictures decoded at once: one a core, so that memory stays bounded.
-    decoders: Arc<Semaphore>,
-    picture: preprocess::Limits,
-}
-
-impl Classifier {
-    /// A classifier without models: [`Error::Loading`] to everybody until [`Classifier::serve`].
-    pub fn new(telemetry: Arc<Telemetry>, limits: Limits) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let admission = Admission::new(limits.requests);
-        let watched = admission.clone();
-        telemetry.watch_requests(admission.limit(), move || watched.inside());
-        Self {
-            repository: OnceLock::new(),
-            telemetry,
-            admission,
-            decoders: Arc::new(Semaphore::new(cores)),
-            picture: limits.picture,
-        }
-    }
-
-    /// From now on the models of `repository` answer; the first call counts.
-    pub fn serve(&self, repository: Repository) {
-        let _ = self.repository.set(repository);
-    }
-
-    /// A place for a request that stands alone.
-    ///
-    /// # Errors
-    /// [`Error::Full`], counted.
-    pub fn admit(&self) -> Result<Permit, Error> {
-        self.counted(self.admission.try_admit().ok_or(Error::Full))
-    }
-
-    /// A place for an item of a stream, which waits for one: the client sends
-    /// no faster than it is answered.
-    pub async fn wait_for_place(&self) -> Permit {
-        self.admission.admit().await
-    }
-
-    /// Answers one request, which holds its place until its work is done. `lane` is that of the thread that asks, if it
-    /// has one. Dropping the future gives the request up.
+impl Serving {
+    /// Classifies one picture, which holds its place until its work is done. Dropping the future gives the request up.
     ///
     /// # Errors
     /// [`Error`]; what was turned away is counted.
     pub async fn classify(
         &self,
-        request: Request,
+        request: PictureRequest,
         permit: Permit,
-        lane: Option<&Lane>,
+        caller: Caller<'_>,
     ) -> Result<Answer, Error> {
-        self.counted(self.answer(request, permit, lane).await)
-    }
-
-    /// Counts what was turned away.
-    fn counted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Some(reason) = result.as_ref().err().and_then(Error::rejection) {
-            self.telemetry.rejected(reason);
-        }
-        result
+        let (span, started) = (span::classify(), Instant::now());
+        let answer = self.answer(request, permit, caller);
+        let answer = self.counted(answer.instrument(span.clone()).await);
+        let done = answer
+            .as_ref()
+            .map(|answer| (&*answer.model, &answer.timing));
+        span::end(&span, done);
+        let answer = answer?;
+        let values = answer.model.network.input_len();
+        self.answered(caller, values, started.elapsed());
+        Ok(answer)
     }
 
     async fn answer(
         &self,
-        request: Request,
+        request: PictureRequest,
         mut permit: Permit,
-        lane: Option<&Lane>,
+        caller: Caller<'_>,
     ) -> Result<Answer, Error> {
-        let repository = self.repository.get().ok_or(Error::Loading)?;
-        let model = Arc::clone(repository.get(&request.model, &request.version)?);
-        let pixels = |bytes| batcher::Input::Pixels {
-            bytes,
-            scale: model.pixel_scale,
-        };
+        let model = self.repository.find(&request.model, &request.version)?;
+        let classifier = as_classifier(&model)?;
+        let pixels = |bytes| Input::pixels(bytes, classifier.pixel_scale);
         let input = match request.input.ok_or(Error::NoInput)? {
-            Input::Image(image) => {
+            Picture::Image(image) => {
                 let decoded;
                 (decoded, permit) = self
-                    .decode(image, request.fit, model.picture, permit)
+                    .decode(image, request.fit, classifier.picture, permit)
                     .await?;
                 pixels(decoded.into())
             }
-            Input::Pixels(bytes) => pixels(checked_pixels(bytes, &model)?),
-            Input::Values(values) => batcher::Input::Values(checked_values(values, &model)?),
+            Picture::Pixels(bytes) => pixels(checked_pixels(bytes, &model, classifier.picture)?),
+            Picture::Values(values) => Input::values(checked_values(values, &model)?, 1),
         };
-        let intensity = intensity(&input, model.pixel_scale);
-        let output = model.batcher.infer(input, permit, lane).await?;
+        let intensity = intensity(&input.values, classifier.pixel_scale);
+        let output = model.batcher.infer(input, permit, caller.lane).await?;
 
-        let mut probabilities = output.scores;
-        model.meaning.apply(&mut probabilities);
+        let mut probabilities = output.values;
+        classifier.meaning.apply(&mut probabilities);
         let (class, confidence) =
-            best(&probabilities).ok_or_else(|| Error::NoNumber(model.name.clone()))?;
+            best(&probabilities).ok_or_else(|| Error::NotANumber(model.name.clone()))?;
         model
             .instruments
             .predicted(class, f64::from(confidence), intensity);
+        let labels = classifier.labels.as_ref();
         Ok(Answer {
             class,
+            label: labels.and_then(|labels| labels.get(class).cloned()),
             confidence,
             probabilities,
-            queue: output.queue,
-            compute: output.compute,
+            timing: output.timing,
             model,
         })
     }
@@ -322,17 +172,25 @@ fn decode(
         .map_err(Error::Picture)
 }
 
+fn as_classifier(model: &Model) -> Result<&Classifier, Error> {
+    let classifier = model.classifier.as_ref();
+    classifier.map_err(|reason| Error::NotAClassifier {
+        model: model.name.clone(),
+        reason: reason.to_string(),
+    })
+}
+
 /// The mean of an input as a share of full scale. Values may be anything finite; one absurd request
 /// must not drown the sum of all others.
-fn intensity(input: &batcher::Input, pixel_scale: f32) -> f64 {
+fn intensity(input: &Values, pixel_scale: f32) -> f64 {
     let (sum, count) = match input {
-        batcher::Input::Pixels { bytes, .. } => {
+        Values::Pixels { bytes, .. } => {
             // In pieces whose sum fits 16 bits, for which there are vector instructions everywhere.
             let piece = |bytes: &[u8]| bytes.iter().map(|&byte| u16::from(byte)).sum::<u16>();
             let sum: u64 = bytes.chunks(256).map(|bytes| u64::from(piece(bytes))).sum();
             (sum as f64, bytes.len())
         }
-        batcher::Input::Values(values) => {
+        Values::Floats(values) => {
             let sum: f64 = values.iter().copied().map(f64::from).sum();
             (sum / f64::from(pixel_scale), values.len())
         }
@@ -340,7 +198,7 @@ fn intensity(input: &batcher::Input, pixel_scale: f32) -> f64 {
     (sum / count as f64 / 255.0).clamp(-1.0, 2.0)
 }
 
-fn checked_pixels(pixels: Bytes, model: &Model) -> Result<Bytes, Error> {
+fn checked_pixels(pixels: Bytes, model: &Model, picture: Size) -> Result<Bytes, Error> {
     let expected = model.network.input_len();
     if pixels.len() == expected {
         return Ok(pixels);
@@ -348,8 +206,8 @@ fn checked_pixels(pixels: Bytes, model: &Model) -> Result<Bytes, Error> {
     Err(Error::PixelCount {
         found: pixels.len(),
         expected,
-        width: model.picture.width,
-        height: model.picture.height,
+        width: picture.width,
+        height: picture.height,
         model: model.name.clone(),
     })
 }
@@ -373,6 +231,7 @@ fn checked_values(values: Vec<f32>, model: &Model) -> Result<Vec<f32>, Error> {
 }
 
 /// The index and value of the largest number; none if there is one that is no number.
+#[must_use]
 pub fn best(values: &[f32]) -> Option<(usize, f32)> {
     if values.iter().any(|value| value.is_nan()) {
         return None;

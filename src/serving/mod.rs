@@ -1,10 +1,110 @@
 //! From a request to an answer: who is let in, which model, which batch.
+//!
+//! Every door holds the one [`Serving`] and asks it to [`infer`](Serving::infer) (tensors in, tensors out, any network)
+//! or to [`classify`](Serving::classify) (a picture in, probabilities out: `infer` with a picture before it and a
+//! meaning after it). A model is read and warmed by `load`, named and kept by the [`Repository`].
 
 mod admission;
 pub mod batcher;
-pub mod classify;
-mod meaning;
-pub mod repository;
+pub mod classifier;
+mod classify;
+mod error;
+mod infer;
+mod load;
+mod model;
+mod repository;
+mod span;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 pub use admission::{Admission, Permit};
-pub use meaning::Meaning;
+use batcher::Lane;
+pub use classify::{Answer, Picture, PictureRequest, best};
+pub use error::Error;
+pub use infer::{InferRequest, Outputs};
+pub use load::{Entry, LoadError, Options, Reason, load};
+pub use model::Model;
+pub use repository::{NotFound, Repository};
+
+use crate::preprocess;
+use crate::telemetry::Telemetry;
+
+/// Bounds on what is taken in.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests inside at once.
+    pub requests: usize,
+    /// What a picture may be.
+    pub picture: preprocess::Limits,
+}
+
+/// Who asks, and on which thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Caller<'a> {
+    /// The client's address, which is counted; none for a caller in this process.
+    pub client: Option<IpAddr>,
+    /// The lane of the thread that asks, if it has one.
+    pub lane: Option<&'a Lane>,
+}
+
+/// Answers requests; shared by every door.
+#[derive(Debug)]
+pub struct Serving {
+    repository: Arc<Repository>,
+    telemetry: Arc<Telemetry>,
+    admission: Admission,
+    /// Pictures decoded at once: one a core, so that memory stays bounded.
+    decoders: Arc<Semaphore>,
+    picture: preprocess::Limits,
+}
+
+impl Serving {
+    /// Answers with the models of `repository`: [`Error::Loading`] to everybody until there are any.
+    #[must_use]
+    pub fn new(repository: Arc<Repository>, telemetry: Arc<Telemetry>, limits: Limits) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let admission = Admission::new(limits.requests);
+        let watched = admission.clone();
+        telemetry.watch_requests(admission.limit(), move || watched.inside());
+        Self {
+            repository,
+            telemetry,
+            admission,
+            decoders: Arc::new(Semaphore::new(cores)),
+            picture: limits.picture,
+        }
+    }
+
+    /// A place for a request that stands alone.
+    ///
+    /// # Errors
+    /// [`Error::Full`], counted.
+    pub fn admit(&self) -> Result<Permit, Error> {
+        self.counted(self.admission.try_admit().ok_or(Error::Full))
+    }
+
+    /// A place for an item of a stream, which waits for one: the client sends
+    /// no faster than it is answered.
+    pub async fn wait_for_place(&self) -> Permit {
+        self.admission.admit().await
+    }
+
+    /// Counts what was turned away.
+    fn counted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Some(reason) = result.as_ref().err().and_then(Error::rejection) {
+            self.telemetry.rejected(reason);
+        }
+        result
+    }
+
+    /// Counts an answer of `values` input values under the client that asked for it.
+    fn answered(&self, caller: Caller<'_>, values: usize, elapsed: Duration) {
+        if let Some(client) = caller.client {
+            self.telemetry.client_request(client, values, elapsed);
+        }
+    }
+}

@@ -9,8 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::preprocess::PictureError;
-use crate::serving::batcher;
-use crate::serving::classify::Error;
+use crate::serving::{Error, batcher};
 
 /// When a client that was turned away may come back.
 const RETRY: Duration = Duration::from_millis(100);
@@ -31,13 +30,16 @@ fn code(error: &Error) -> Code {
         Error::NoInput
         | Error::PixelCount { .. }
         | Error::ValueCount { .. }
-        | Error::NotFinite { .. } => Code::InvalidArgument,
+        | Error::NotFinite { .. }
+        | Error::InputSize { .. }
+        | Error::TooManyExamples { .. } => Code::InvalidArgument,
+        Error::NotAClassifier { .. } => Code::FailedPrecondition,
         Error::Picture(PictureError::TooSlow { .. }) => Code::ResourceExhausted,
         Error::Picture(_) => Code::InvalidArgument,
         Error::NotFound(_) => Code::NotFound,
         Error::Full => Code::ResourceExhausted,
         Error::Loading | Error::Batcher(batcher::Error::Closed) => Code::Unavailable,
-        Error::Batcher(batcher::Error::Failed(_)) | Error::Decoder | Error::NoNumber(_) => {
+        Error::Batcher(batcher::Error::Failed(_)) | Error::Decoder | Error::NotANumber(_) => {
             Code::Internal
         }
     }

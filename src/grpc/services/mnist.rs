@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
@@ -15,9 +14,8 @@ use crate::grpc::proto::mnist as pb;
 pub(crate) use crate::grpc::proto::mnist::mnist_service_server::SERVICE_NAME as NAME;
 use crate::grpc::proto::mnist::mnist_service_server::{MnistService, MnistServiceServer};
 use crate::preprocess::Fit;
-use crate::serving::Permit;
 use crate::serving::batcher::Lane;
-use crate::serving::classify::{self, Answer, Classifier, Input};
+use crate::serving::{Answer, Caller, Permit, Picture, PictureRequest, Serving};
 use crate::telemetry::{Rejection, Telemetry};
 
 /// Items of one stream that are in the works at once, so that they can share a batch.
@@ -25,7 +23,7 @@ const STREAM_WINDOW: usize = 16;
 
 /// Answers for the digit service.
 pub(crate) struct Mnist {
-    classifier: Arc<Classifier>,
+    serving: Arc<Serving>,
     telemetry: Arc<Telemetry>,
     /// Of the thread that the calls are read on.
     lane: Lane,
@@ -41,7 +39,7 @@ impl Service for Arc<Mnist> {
             // Before its message is read: a refusal must cost less than an answer.
             "Predict" if mnist.is_full(&call) => call.refuse(status::full()),
             "Predict" => call.unary(move |request| async move {
-                let place = (mnist.classifier.admit()?, memory.take(size(&request))?);
+                let place = (mnist.serving.admit()?, memory.take(size(&request))?);
                 mnist.predict(client, request, place).await
             }),
             "PredictStream" => {
@@ -62,7 +60,7 @@ impl Service for Arc<Mnist> {
 impl Mnist {
     pub fn new(parts: &Parts<'_>) -> Self {
         Self {
-            classifier: Arc::clone(parts.classifier),
+            serving: Arc::clone(parts.serving),
             telemetry: Arc::clone(parts.telemetry),
             lane: parts.lane.clone(),
         }
@@ -74,7 +72,7 @@ impl Mnist {
         if late {
             self.telemetry.rejected(Rejection::QueueFull);
         }
-        late || self.classifier.admit().is_err()
+        late || self.serving.admit().is_err()
     }
 
     async fn predict(
@@ -83,15 +81,12 @@ impl Mnist {
         request: pb::PredictRequest,
         (permit, _held): (Permit, Held),
     ) -> Result<pb::PredictResponse, Status> {
-        let started = Instant::now();
-        let answer = self
-            .classifier
-            .classify(read(request)?, permit, Some(&self.lane))
-            .await?;
-        let values = answer.model.network.input_len();
-        self.telemetry
-            .client_request(client, values, started.elapsed());
-        Ok(answer.into())
+        let caller = Caller {
+            client: Some(client),
+            lane: Some(&self.lane),
+        };
+        let answer = self.serving.classify(read(request)?, permit, caller);
+        Ok(answer.await?.into())
     }
 
     /// Answers in the order of `items`.
@@ -111,7 +106,7 @@ impl Mnist {
                     // does not.
                     let item = item?;
                     Ok(match memory.wait(size(&item)).await {
-                        Ok(held) => Ok((item, (mnist.classifier.wait_for_place().await, held))),
+                        Ok(held) => Ok((item, (mnist.serving.wait_for_place().await, held))),
                         Err(status) => Err(status),
                     })
                 }
@@ -181,16 +176,16 @@ fn size(request: &pb::PredictRequest) -> usize {
     input + request.model.len() + request.version.len()
 }
 
-fn read(request: pb::PredictRequest) -> Result<classify::Request, Status> {
+fn read(request: pb::PredictRequest) -> Result<PictureRequest, Status> {
     use pb::predict_request::Input as Sent;
     let fit = pb::Fit::try_from(request.fit).map_err(|_| {
         Status::invalid_argument(format!("fit {} is none: see the enum Fit", request.fit))
     })?;
-    Ok(classify::Request {
+    Ok(PictureRequest {
         input: request.input.map(|input| match input {
-            Sent::Image(image) => Input::Image(image),
-            Sent::Pixels(pixels) => Input::Pixels(pixels),
-            Sent::Values(values) => Input::Values(values.values),
+            Sent::Image(image) => Picture::Image(image),
+            Sent::Pixels(pixels) => Picture::Pixels(pixels),
+            Sent::Values(values) => Picture::Values(values.values),
         }),
         model: request.model,
         version: request.version,
@@ -205,14 +200,14 @@ fn read(request: pb::PredictRequest) -> Result<classify::Request, Status> {
 impl From<Answer> for pb::PredictResponse {
     fn from(answer: Answer) -> Self {
         Self {
-            label: answer.label().unwrap_or_default().to_owned(),
+            label: answer.label.unwrap_or_default(),
             digit: u32::try_from(answer.class).unwrap_or(u32::MAX),
             confidence: answer.confidence,
             probabilities: answer.probabilities,
             model: answer.model.name.clone(),
             version: answer.model.version.clone(),
-            queue_micros: micros(answer.queue),
-            compute_micros: micros(answer.compute),
+            queue_micros: micros(answer.timing.queue),
+            compute_micros: micros(answer.timing.compute),
             error: None,
         }
     }
@@ -233,7 +228,7 @@ mod tests {
 
     use super::*;
     use crate::preprocess;
-    use crate::serving::classify::Limits;
+    use crate::serving::{Limits, Repository};
 
     #[tokio::test]
     async fn an_item_for_which_there_is_no_memory_is_refused_at_once_and_the_stream_goes_on() {
@@ -242,9 +237,10 @@ mod tests {
             requests: 1,
             picture: preprocess::Limits::default(),
         };
-        let classifier = Arc::new(Classifier::new(Arc::clone(&telemetry), limits));
+        let repository = Arc::new(Repository::new().unwrap());
+        let serving = Arc::new(Serving::new(repository, Arc::clone(&telemetry), limits));
         let mnist = Arc::new(Mnist {
-            classifier,
+            serving,
             telemetry,
             lane: Lane::each(1).next().unwrap(),
         });
@@ -258,7 +254,7 @@ mod tests {
             ..Default::default()
         };
 
-        let place = mnist.classifier.wait_for_place().await;
+        let place = mnist.serving.wait_for_place().await;
         let held = memory.wait(100).await.unwrap();
         let mut waiting = Box::pin(memory.wait(100));
         assert!(waiting.as_mut().now_or_never().is_none());

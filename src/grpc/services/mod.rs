@@ -18,13 +18,13 @@ use self::mnist::Mnist;
 use super::call::memory::Counted;
 use super::call::{Answering, Call};
 use super::proto;
+use crate::serving::Serving;
 use crate::serving::batcher::Lane;
-use crate::serving::classify::Classifier;
 use crate::telemetry::Telemetry;
 
 /// What the services of a thread are made of.
 pub(super) struct Parts<'a> {
-    pub classifier: &'a Arc<Classifier>,
+    pub serving: &'a Arc<Serving>,
     pub telemetry: &'a Arc<Telemetry>,
     /// The thread's own.
     pub lane: &'a Lane,

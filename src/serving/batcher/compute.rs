@@ -1,19 +1,17 @@
 //! One batch: what waits goes through the network, and each request gets its answer.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::super::Permit;
-use super::{Config, Error, Input, Output};
+use super::cost::Measured;
+use super::{Config, Error, Input, Output, Timing, Values};
 use crate::network::{self, Network};
+use crate::serving::Permit;
 use crate::telemetry::{ModelInstruments, QueuePlace, Rejection, Telemetry};
-
-/// Runs that measure the cost, after one that warms up, and their time in all.
-const RUNS: u32 = 5;
-const RUN_TIME: Duration = Duration::from_millis(5);
 
 /// A request on its way to the network.
 #[derive(Debug)]
@@ -22,7 +20,7 @@ pub(super) struct Request {
     pub submitted: Instant,
     pub answer: oneshot::Sender<Result<Output, Error>>,
     /// Held until the request is computed, so that admission counts waiting requests too.
-    pub permit: Permit,
+    pub permit: Option<Permit>,
     /// Its place in `kiln_queue_size`.
     pub _place: QueuePlace,
 }
@@ -40,19 +38,18 @@ pub(super) struct Compute {
 
 impl Compute {
     pub fn new(
-        network: Arc<Network>,
+        measured: Measured,
         instruments: ModelInstruments,
         telemetry: Arc<Telemetry>,
         config: Config,
-    ) -> Result<Self, network::Error> {
-        let cost = measure(&network)?;
-        Ok(Self {
-            network,
+    ) -> Self {
+        Self {
+            network: measured.network,
             instruments,
             telemetry,
-            cost,
+            cost: measured.cost,
             max_batch_size: config.max_batch_size.max(1),
-        })
+        }
     }
 
     /// Most examples of a batch that is to take no longer than `longest`: as many as were asked
@@ -76,32 +73,36 @@ impl Compute {
         if batch.is_empty() {
             return;
         }
+        let size = examples(batch.iter());
         let started = Instant::now();
         // The network checks shapes before anything is served, so a panic is a bug; it must cost
         // this batch its answers and not the server its threads.
-        let outputs = catch_unwind(AssertUnwindSafe(|| self.forward(batch)))
+        let outputs = catch_unwind(AssertUnwindSafe(|| self.forward(batch, size)))
             .map_err(|_| "the forward pass panicked".to_owned())
             .and_then(|outputs| outputs.map_err(|error| error.to_string()));
         let compute = started.elapsed();
         match outputs {
             Ok(outputs) => {
-                self.instruments.batch(batch.len(), compute);
-                let each = outputs.chunks_exact(self.network.output_len());
-                for (request, scores) in batch.drain(..).zip(each) {
+                self.instruments.batch(size, compute);
+                let mut rest = &outputs[..];
+                for request in batch.drain(..) {
+                    let length = request.input.examples * self.network.output_len();
+                    let values = rest.split_off(..length).unwrap_or_default().to_vec();
                     let queue = started.duration_since(request.submitted);
                     self.instruments.waited(queue);
                     // Before the answer, or a client that comes back at once finds its own place taken.
                     drop(request.permit);
-                    // Fails if the client has gone in the meantime; nothing to do then.
-                    let _ = request.answer.send(Ok(Output {
-                        scores: scores.to_vec(),
+                    let timing = Timing {
                         queue,
                         compute,
-                    }));
+                        batch: size,
+                    };
+                    // Fails if the client has gone in the meantime; nothing to do then.
+                    let _ = request.answer.send(Ok(Output { values, timing }));
                 }
             }
             Err(reason) => {
-                tracing::error!(size = batch.len(), reason, "a batch failed");
+                tracing::error!(size, reason, "a batch failed");
                 for request in batch.drain(..) {
                     let _ = request.answer.send(Err(Error::Failed(reason.clone())));
                 }
@@ -109,40 +110,38 @@ impl Compute {
         }
     }
 
-    fn forward(&self, batch: &mut [Request]) -> Result<Vec<f32>, network::Error> {
-        let size = batch.len();
+    /// The outputs of all `size` examples of a batch, one after the other.
+    fn forward(&self, batch: &mut [Request], size: usize) -> Result<Vec<f32>, network::Error> {
         if let [only] = batch
-            && let Input::Values(values) = &mut only.input
+            && let Values::Floats(values) = &mut only.input.values
         {
-            return self.network.infer(std::mem::take(values), 1);
+            return self.network.infer(std::mem::take(values), size);
         }
         let mut inputs = Vec::with_capacity(size * self.network.input_len());
         for request in batch {
-            match &request.input {
-                Input::Pixels { bytes, scale } => {
+            match &request.input.values {
+                Values::Pixels { bytes, scale } => {
                     inputs.extend(bytes.iter().map(|&byte| f32::from(byte) * scale));
                 }
-                Input::Values(values) => inputs.extend_from_slice(values),
+                Values::Floats(values) => inputs.extend_from_slice(values),
             }
         }
         self.network.infer(inputs, size)
     }
 }
 
-/// The shortest of a few runs of one example, after one that nobody waits for.
-fn measure(network: &Network) -> Result<Duration, network::Error> {
-    let begun = Instant::now();
-    let mut shortest = Duration::MAX;
-    for run in 0..=RUNS {
-        let input = vec![0.0; network.input_len()];
-        let started = Instant::now();
-        network.infer(input, 1)?;
-        if run > 0 {
-            shortest = shortest.min(started.elapsed());
-        }
-        if run > 0 && begun.elapsed() > RUN_TIME {
-            break;
-        }
-    }
-    Ok(shortest)
+/// How many examples some requests are.
+pub(super) fn examples<'a>(requests: impl Iterator<Item = &'a Request>) -> usize {
+    requests.map(|request| request.input.examples).sum()
+}
+
+/// Moves the next batch from `waiting` to the empty `batch`: at most `limit` examples, which no request has more than.
+pub(super) fn take(waiting: &mut VecDeque<Request>, limit: usize, batch: &mut Vec<Request>) {
+    let mut room = limit;
+    let fits = |request: &&Request| {
+        let left = room.checked_sub(request.input.examples);
+        left.inspect(|&left| room = left).is_some()
+    };
+    let count = waiting.iter().take_while(fits).count();
+    batch.extend(waiting.drain(..count));
 }

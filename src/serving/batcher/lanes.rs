@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Config;
-use super::compute::{Compute, Request};
+use super::compute::{Compute, Request, examples, take};
 
 /// How long a batch may hold up the thread's other work.
 const LONGEST_BATCH: Duration = Duration::from_micros(500);
@@ -57,6 +57,8 @@ pub(super) struct Lanes {
 #[derive(Debug)]
 struct Shared {
     compute: Arc<Compute>,
+    /// Most examples of a batch.
+    limit: usize,
     delay: Duration,
     queues: Box<[Mutex<Waiting>]>,
 }
@@ -74,6 +76,7 @@ impl Lanes {
         let queues = (0..config.threads.max(1)).map(|_| Mutex::default());
         Self {
             shared: Arc::new(Shared {
+                limit: compute.limit(LONGEST_BATCH),
                 compute,
                 delay: config.delay,
                 queues: queues.collect(),
@@ -86,9 +89,14 @@ impl Lanes {
         lane.0.index < self.shared.queues.len()
     }
 
-    /// Queues a request, in a lane that [`Lanes::has`].
+    /// Most examples of a batch.
+    pub fn limit(&self) -> usize {
+        self.shared.limit
+    }
+
+    /// Queues a request of at most [`Lanes::limit`] examples, in a lane that the model [`has`](Lanes::has).
     pub fn push(&self, request: Request, lane: &Lane) {
-        self.shared.enter(lane);
+        self.shared.enter(lane, request.input.examples);
         let mut queue = self.shared.queue(lane);
         queue.requests.push_back(request);
         if !queue.running {
@@ -104,24 +112,24 @@ impl Lanes {
 }
 
 impl Shared {
-    /// What so many requests count for in the backlog, in nanoseconds.
-    fn cost(&self, requests: usize) -> u64 {
+    /// What so many examples count for in the backlog, in nanoseconds.
+    fn cost(&self, examples: usize) -> u64 {
         if self.delay.is_zero() {
             let each = u64::try_from(self.compute.cost.as_nanos()).unwrap_or(u64::MAX);
-            each.saturating_mul(requests as u64)
+            each.saturating_mul(examples as u64)
         } else {
             0
         }
     }
 
-    /// A request more waits in the lane.
-    fn enter(&self, lane: &Lane) {
-        lane.0.backlog.fetch_add(self.cost(1), Relaxed);
+    /// So many examples more wait in the lane.
+    fn enter(&self, lane: &Lane, examples: usize) {
+        lane.0.backlog.fetch_add(self.cost(examples), Relaxed);
     }
 
-    /// So many requests leave the lane: each takes back what it added.
-    fn leave(&self, lane: &Lane, requests: usize) {
-        lane.0.backlog.fetch_sub(self.cost(requests), Relaxed);
+    /// So many examples leave the lane, and take back what they added.
+    fn leave(&self, lane: &Lane, examples: usize) {
+        lane.0.backlog.fetch_sub(self.cost(examples), Relaxed);
     }
 
     /// Nothing that can panic runs under the lock, so poison means nothing here.
@@ -142,7 +150,6 @@ struct Running {
 
 impl Running {
     async fn run(mut self) {
-        let limit = self.shared.compute.limit(LONGEST_BATCH);
         let mut batch = Vec::new();
         loop {
             if !self.shared.delay.is_zero() {
@@ -150,15 +157,14 @@ impl Running {
             }
             {
                 let mut queue = self.shared.queue(&self.lane);
-                let count = limit.min(queue.requests.len());
-                batch.extend(queue.requests.drain(..count));
+                take(&mut queue.requests, self.shared.limit, &mut batch);
                 if batch.is_empty() {
                     queue.running = false;
                     self.ended = true;
                     return;
                 }
             }
-            self.shared.leave(&self.lane, batch.len());
+            self.shared.leave(&self.lane, examples(batch.iter()));
             self.shared.compute.run(&mut batch);
             // Lets what has come in meanwhile be read, and the answers be written.
             tokio::task::yield_now().await;
@@ -172,7 +178,8 @@ impl Drop for Running {
         if !self.ended {
             let mut queue = self.shared.queue(&self.lane);
             queue.running = false;
-            self.shared.leave(&self.lane, queue.requests.len());
+            self.shared
+                .leave(&self.lane, examples(queue.requests.iter()));
             queue.requests.clear();
         }
     }

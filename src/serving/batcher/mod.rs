@@ -7,6 +7,7 @@
 //! one request and no latency is added, under heavy load batches grow by themselves.
 
 mod compute;
+mod cost;
 mod lanes;
 mod queue;
 
@@ -17,12 +18,14 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use compute::{Compute, Request};
+pub use cost::Measured;
 pub use lanes::Lane;
 use lanes::Lanes;
 use queue::Queue;
 
-use super::Permit;
-use crate::network::{self, Network};
+#[cfg(doc)]
+use crate::network::Network;
+use crate::serving::Permit;
 use crate::telemetry::{ModelInstruments, Telemetry};
 
 /// The longest forward pass of one example that is computed on the thread that reads requests:
@@ -41,9 +44,18 @@ pub struct Config {
     pub delay: Duration,
 }
 
-/// One example for a network, as it came.
+/// The inputs of one request.
 #[derive(Debug)]
-pub enum Input {
+pub struct Input {
+    /// How many examples they are, at least 1.
+    pub examples: usize,
+    /// All their values, example by example.
+    pub values: Values,
+}
+
+/// Input values, as they came.
+#[derive(Debug)]
+pub enum Values {
     /// Bytes, each of which times `scale` is an input value.
     Pixels {
         /// One byte a value.
@@ -52,18 +64,67 @@ pub enum Input {
         scale: f32,
     },
     /// The input values.
-    Values(Vec<f32>),
+    Floats(Vec<f32>),
+}
+
+impl Input {
+    /// One example whose values are bytes times `scale`.
+    #[must_use]
+    pub fn pixels(bytes: Bytes, scale: f32) -> Self {
+        Self {
+            examples: 1,
+            values: Values::Pixels { bytes, scale },
+        }
+    }
+
+    /// So many examples of equal length.
+    #[must_use]
+    pub fn values(values: Vec<f32>, examples: usize) -> Self {
+        Self {
+            examples,
+            values: Values::Floats(values),
+        }
+    }
+
+    /// In pieces of at most `most` examples, of `length` values each.
+    fn pieces(self, most: usize, length: usize) -> impl Iterator<Item = Self> {
+        let Self { examples, values } = self;
+        (0..examples).step_by(most).map(move |begin| {
+            let end = examples.min(begin + most);
+            let range = begin * length..end * length;
+            let values = match &values {
+                Values::Pixels { bytes, scale } => Values::Pixels {
+                    bytes: bytes.slice(range),
+                    scale: *scale,
+                },
+                Values::Floats(values) => Values::Floats(values[range].to_vec()),
+            };
+            Self {
+                examples: end - begin,
+                values,
+            }
+        })
+    }
 }
 
 /// What a network gave for one request.
 #[derive(Debug)]
 pub struct Output {
-    /// The raw output values of this example.
-    pub scores: Vec<f32>,
+    /// The raw output values, example by example.
+    pub values: Vec<f32>,
+    /// How long that took.
+    pub timing: Timing,
+}
+
+/// How long a request waited and computed; for one that was computed in pieces, all of them together.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
     /// From submission to the start of the forward pass.
     pub queue: Duration,
     /// The forward pass of the whole batch.
     pub compute: Duration,
+    /// Examples in the batch; in the largest, if there were several.
+    pub batch: usize,
 }
 
 /// Why a request got no output.
@@ -81,6 +142,8 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Batcher {
     instruments: ModelInstruments,
+    /// Values in one example's input.
+    input_len: usize,
     /// For requests from serving threads, unless the network is too heavy to be computed there.
     lanes: Option<Lanes>,
     /// For all others.
@@ -88,30 +151,34 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// Runs the network a few times, to have it warm and to know its cost, and starts what
-    /// computes it.
+    /// Starts what computes the network.
     ///
     /// # Errors
-    /// [`StartError`]: the network fails, or the system gives no more threads.
+    /// The system gives no more threads.
     pub fn start(
-        network: Arc<Network>,
+        measured: Measured,
         instruments: ModelInstruments,
         telemetry: Arc<Telemetry>,
         config: Config,
-    ) -> Result<Self, StartError> {
-        let compute = Compute::new(network, instruments.clone(), telemetry, config)?;
+    ) -> std::io::Result<Self> {
+        let input_len = measured.network.input_len();
+        let compute = Compute::new(measured, instruments.clone(), telemetry, config);
         let is_light = compute.cost <= INLINE_COST;
         // A light network is seldom asked for from elsewhere.
         let threads = if is_light { 1 } else { config.threads };
         let compute = Arc::new(compute);
         Ok(Self {
             instruments,
+            input_len,
             queue: Queue::start(&compute, threads, config.delay)?,
             lanes: is_light.then(|| Lanes::new(compute, config)),
         })
     }
 
-    /// Queues one example and waits for its output. `lane` is that of the thread that asks, if it has one.
+    /// Queues the examples of a request and waits for their outputs. `lane` is that of the thread that asks, if it has
+    /// one. `input` has [`Network::input_len`] values for each example.
+    ///
+    /// More examples than a batch may have are computed one batch after the other, with those of others in between.
     ///
     /// Dropping the future takes the request back: it is not computed unless it is already in a
     /// batch.
@@ -124,6 +191,44 @@ impl Batcher {
         permit: Permit,
         lane: Option<&Lane>,
     ) -> Result<Output, Error> {
+        let route = self.route(lane);
+        if input.examples <= route.limit() {
+            self.batch(input, Some(permit), route).await
+        } else {
+            // In a box: it is seldom needed, and would make every other request's future larger.
+            Box::pin(self.batches(input, permit, route)).await
+        }
+    }
+
+    async fn batches(
+        &self,
+        input: Input,
+        permit: Permit,
+        route: Route<'_>,
+    ) -> Result<Output, Error> {
+        let mut pieces = input.pieces(route.limit(), self.input_len);
+        let Some(first) = pieces.next() else {
+            return Err(Error::Failed("a request without examples".to_owned()));
+        };
+        let mut whole = self.batch(first, None, route).await?;
+        for piece in pieces {
+            let Output { values, timing } = self.batch(piece, None, route).await?;
+            whole.values.extend(values);
+            whole.timing.queue += timing.queue;
+            whole.timing.compute += timing.compute;
+            whole.timing.batch = whole.timing.batch.max(timing.batch);
+        }
+        drop(permit);
+        Ok(whole)
+    }
+
+    /// Queues what fits into one batch.
+    async fn batch(
+        &self,
+        input: Input,
+        permit: Option<Permit>,
+        route: Route<'_>,
+    ) -> Result<Output, Error> {
         let (answer, answered) = oneshot::channel();
         let request = Request {
             input,
@@ -132,21 +237,34 @@ impl Batcher {
             permit,
             _place: self.instruments.enter_queue(),
         };
-        match (&self.lanes, lane) {
-            (Some(lanes), Some(lane)) if lanes.has(lane) => lanes.push(request, lane),
-            _ => self.queue.push(request),
+        match route {
+            Route::Lane(lanes, lane) => lanes.push(request, lane),
+            Route::Queue(queue) => queue.push(request),
         }
         answered.await.unwrap_or(Err(Error::Closed))
     }
+
+    fn route<'a>(&'a self, lane: Option<&'a Lane>) -> Route<'a> {
+        match (&self.lanes, lane) {
+            (Some(lanes), Some(lane)) if lanes.has(lane) => Route::Lane(lanes, lane),
+            _ => Route::Queue(&self.queue),
+        }
+    }
 }
 
-/// Why a model's batcher could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The network fails on an example of zeros.
-    #[error(transparent)]
-    Network(#[from] network::Error),
-    /// No thread could be started.
-    #[error("cannot start a compute thread: {0}")]
-    Thread(#[from] std::io::Error),
+/// Where a request waits for its batch.
+#[derive(Clone, Copy)]
+enum Route<'a> {
+    Lane(&'a Lanes, &'a Lane),
+    Queue(&'a Queue),
+}
+
+impl Route<'_> {
+    /// Most examples of a batch.
+    fn limit(self) -> usize {
+        match self {
+            Self::Lane(lanes, _) => lanes.limit(),
+            Self::Queue(queue) => queue.limit(),
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::compute::{Compute, Request};
+use super::compute::{Compute, Request, take};
 
 /// How long a batch may take, and so how long the next request may wait for it.
 const LONGEST_BATCH: Duration = Duration::from_millis(20);
@@ -45,6 +45,12 @@ impl Queue {
         Ok(started)
     }
 
+    /// Most examples of a batch.
+    pub fn limit(&self) -> usize {
+        self.shared.limit
+    }
+
+    /// Queues a request of at most [`Queue::limit`] examples.
     pub fn push(&self, request: Request) {
         self.shared.lock().waiting.push_back(request);
         self.shared.filled.notify_one();
@@ -87,7 +93,7 @@ impl Shared {
             let wait = match state.waiting.front() {
                 None if state.closed => return false,
                 None => None,
-                Some(first) if state.waiting.len() < self.limit && !state.closed => {
+                Some(first) if !state.closed && !self.fills_a_batch(&state.waiting) => {
                     let due = first.submitted + self.delay;
                     Some(due.saturating_duration_since(Instant::now()))
                 }
@@ -105,9 +111,16 @@ impl Shared {
                 }
             };
         }
-        let count = self.limit.min(state.waiting.len());
-        batch.extend(state.waiting.drain(..count));
+        take(&mut state.waiting, self.limit, batch);
         true
+    }
+
+    fn fills_a_batch(&self, waiting: &VecDeque<Request>) -> bool {
+        let mut examples = 0;
+        waiting.iter().any(|request| {
+            examples += request.input.examples;
+            examples >= self.limit
+        })
     }
 
     /// No code that can panic runs under the lock, so poison means nothing here.

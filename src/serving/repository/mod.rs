@@ -1,108 +1,85 @@
-//! Which models are loaded, and under which names and versions.
+//! Which models are loaded, under which names and versions. They can be swapped while requests run.
 
-mod labels;
-mod load;
-mod model;
-mod pixels;
+mod models;
+mod retirement;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
-pub use labels::LabelsError;
-pub use load::{Format, LoadError, Options, Reason, Source, load};
-pub use model::Model;
-pub use pixels::PixelRange;
+use arc_swap::ArcSwapOption;
 
-/// The models that are served. Never empty.
+use super::{Error, Model};
+use models::Models;
+pub use models::NotFound;
+use retirement::Retirement;
+
+/// The models that are served. A request finds its model without a lock; whoever changes the models makes a new table
+/// of them and swaps it in.
 #[derive(Debug)]
 pub struct Repository {
-    models: BTreeMap<String, Arc<Model>>,
-    default: String,
-}
-
-/// Why a model was not found.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotFound {
-    /// No model of that name.
-    #[error("no model '{name}'; loaded: {loaded}")]
-    Model {
-        /// The name asked for, cut to a printable length.
-        name: String,
-        /// The names there are.
-        loaded: String,
-    },
-    /// The model has no such version.
-    #[error("model '{name}' has no version '{version}'; loaded: {loaded}")]
-    Version {
-        /// The model.
-        name: String,
-        /// The version asked for, cut to a printable length.
-        version: String,
-        /// The version there is.
-        loaded: String,
-    },
+    /// None until the first models are there.
+    models: ArcSwapOption<Models>,
+    /// One change at a time.
+    changing: Mutex<()>,
+    retirement: Retirement,
 }
 
 impl Repository {
-    /// `first` is the default model; a later one of the same name replaces an earlier one.
-    pub fn new(first: Model, others: impl IntoIterator<Item = Model>) -> Self {
-        let default = first.name.clone();
-        let models = std::iter::once(first)
-            .chain(others)
-            .map(|model| (model.name.clone(), Arc::new(model)))
-            .collect();
-        Self { models, default }
+    /// Without models: [`Error::Loading`] to everybody.
+    ///
+    /// # Errors
+    /// The system gives no thread, for models that are retired.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            models: ArcSwapOption::empty(),
+            changing: Mutex::default(),
+            retirement: Retirement::start()?,
+        })
     }
 
     /// The model of that name and version; empty strings mean the default
     /// model and its newest version.
     ///
     /// # Errors
-    /// [`NotFound`], naming what there is.
-    pub fn get(&self, name: &str, version: &str) -> Result<&Arc<Model>, NotFound> {
-        let wanted = if name.is_empty() { &self.default } else { name };
-        let model = self.models.get(wanted).ok_or_else(|| NotFound::Model {
-            name: printable(wanted),
-            loaded: self.names().collect::<Vec<_>>().join(", "),
-        })?;
-        if version.is_empty() || version == model.version {
-            Ok(model)
-        } else {
-            Err(NotFound::Version {
-                name: model.name.clone(),
-                version: printable(version),
-                loaded: model.version.clone(),
-            })
-        }
+    /// [`Error::Loading`] before the first models are there, [`Error::NotFound`] with the names that there are.
+    pub fn find(&self, name: &str, version: &str) -> Result<Arc<Model>, Error> {
+        let models = self.models.load();
+        let models = models.as_ref().ok_or(Error::Loading)?;
+        Ok(Arc::clone(models.find(name, version)?))
     }
 
-    /// Every loaded model's name, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.models.keys().map(String::as_str)
+    /// Serves `added` from now on, all at once. A model of the same name and version makes way and retires; the first
+    /// model ever added is the default.
+    pub fn add(&self, added: impl IntoIterator<Item = Model>) {
+        self.change(|models| {
+            let added = added.into_iter().map(Arc::new);
+            (added.filter_map(|model| models.insert(model)).collect(), ())
+        });
     }
-}
 
-/// What a client sent, fit to be shown back: bounded, control characters escaped.
-fn printable(text: &str) -> String {
-    const LONGEST: usize = 64;
-    let mut shown: String = text
-        .chars()
-        .take(LONGEST)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
+    /// Serves a version of a model no more. Requests that have found it are answered.
+    ///
+    /// # Errors
+    /// [`NotFound`]: there is no such model or version; neither has a default here.
+    pub fn remove(&self, name: &str, version: &str) -> Result<(), NotFound> {
+        self.change(|models| match models.remove(name, version) {
+            Ok(removed) => (vec![removed], Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        })
     }
-    shown
-}
 
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn a_name_from_a_client_is_shown_bounded_and_escaped() {
-        assert_eq!(printable("a\nb"), "a\\nb");
-        assert_eq!(printable(&"x".repeat(1000)).chars().count(), 65);
+    /// Swaps a changed table in. What it no longer has, which `change` gives back, retires.
+    fn change<T>(&self, change: impl FnOnce(&mut Models) -> (Vec<Arc<Model>>, T)) -> T {
+        // A change that panicked has swapped nothing in.
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.models.load_full();
+        let mut models = old.as_deref().cloned().unwrap_or_default();
+        let (retired, result) = change(&mut models);
+        // Before the swap: after it, somebody else may hold the last reference.
+        retired
+            .iter()
+            .for_each(|model| self.retirement.watch(model));
+        self.models.store(Some(Arc::new(models)));
+        result
     }
 }

@@ -20,7 +20,10 @@ pub struct LabelsError {
 ///
 /// # Errors
 /// A file that is there and cannot be read, is too long, or has another number of lines.
-pub(super) fn beside(model: &Path, classes: usize) -> Result<Option<Vec<String>>, LabelsError> {
+pub(in crate::serving) fn beside(
+    model: &Path,
+    classes: usize,
+) -> Result<Option<Vec<String>>, LabelsError> {
     let own = model.with_extension("labels.txt");
     let shared = model.with_file_name("labels.txt");
     let Some(path) = [own, shared].into_iter().find(|path| path.is_file()) else {

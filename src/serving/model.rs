@@ -1,0 +1,25 @@
+//! One loaded model.
+
+use std::sync::Arc;
+
+use super::batcher::Batcher;
+use super::classifier::{Classifier, NotAClassifier};
+use crate::network::Network;
+use crate::telemetry::ModelInstruments;
+
+/// A network that is loaded, warm and ready to answer.
+#[derive(Debug)]
+pub struct Model {
+    /// The name clients ask for.
+    pub name: String,
+    /// The version clients ask for.
+    pub version: String,
+    /// The network; the batcher runs it.
+    pub network: Arc<Network>,
+    /// Requests go in here.
+    pub batcher: Batcher,
+    /// The model as a classifier of grey pictures, or why it is none.
+    pub classifier: Result<Classifier, NotAClassifier>,
+    /// Where its answers are counted.
+    pub instruments: ModelInstruments,
+}

@@ -1,0 +1,58 @@
+//! One request, one span: what `--log debug` shows of it, and what a tracer would export.
+//!
+//! A span that nobody listens to costs a look at a flag when it begins, and nothing after.
+
+use tracing::Span;
+use tracing::field::Empty;
+
+use super::batcher::Timing;
+use super::{Error, Model};
+
+/// The span of a request for tensors; [`end`] fills it.
+pub(super) fn infer() -> Span {
+    tracing::debug_span!(
+        "infer",
+        model = Empty,
+        version = Empty,
+        batch = Empty,
+        queue_us = Empty,
+        compute_us = Empty,
+        error = Empty,
+    )
+}
+
+/// The span of a request to classify a picture; [`end`] fills it.
+pub(super) fn classify() -> Span {
+    tracing::debug_span!(
+        "classify",
+        model = Empty,
+        version = Empty,
+        batch = Empty,
+        queue_us = Empty,
+        compute_us = Empty,
+        error = Empty,
+    )
+}
+
+/// Says which model answered and how long it took, or why there is no answer.
+pub(super) fn end(span: &Span, result: Result<(&Model, &Timing), &Error>) {
+    if span.is_disabled() {
+        return;
+    }
+    match result {
+        Ok((model, timing)) => {
+            span.record("model", model.name.as_str());
+            span.record("version", model.version.as_str());
+            span.record("batch", timing.batch);
+            span.record("queue_us", micros(timing.queue));
+            span.record("compute_us", micros(timing.compute));
+        }
+        Err(error) => {
+            span.record("error", tracing::field::display(error));
+        }
+    }
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
