@@ -1,9 +1,15 @@
-//! Kiln serves Keras image classifiers in pure Rust.
+//! Kiln serves Keras models in pure Rust. The map of the crate, from the ground up:
 //!
-//! A request goes one way: bytes, [`preprocess`], [`serving::repository`] (which model),
-//! [`serving::batcher`], [`network`], answer; [`serving::classify`] is that path. [`keras`] reads a
-//! Keras file into a [`description`], and [`network`] makes a network in Burn of that; they stand on
-//! their own.
+//! - [`description`]: what a network is. [`keras`] reads a Keras file into one, [`source`] also what was converted or is
+//!   built in.
+//! - [`network`] (feature `network`): that → a network in Burn; a batch of inputs → a batch of outputs.
+//! - [`telemetry`], [`readiness`], [`preprocess`] (a picture's bytes → a model's input), and all below: feature `server`.
+//! - [`serving`]: which model, which batch; the one path of every request.
+//! - [`grpc`] and [`http`]: the doors. They translate, and do nothing else.
+//! - [`cli`]: one file a subcommand. [`npy`] and [`idx`]: two small file formats of theirs.
+//!
+//! Features: `network` and `server`, which has `network` with it, are both on by default. Without them the crate reads
+//! Keras files, and brings neither Burn nor tonic.
 //!
 //! ```
 //! use kiln::keras;
@@ -18,16 +24,24 @@
 //! # }
 //! ```
 
+#[cfg(feature = "server")]
 pub mod cli;
 pub mod description;
+#[cfg(feature = "server")]
 pub mod grpc;
+#[cfg(feature = "server")]
 pub mod http;
 pub mod idx;
 pub mod keras;
+#[cfg(feature = "network")]
 pub mod network;
 pub mod npy;
+#[cfg(feature = "server")]
 pub mod preprocess;
+#[cfg(feature = "server")]
 pub mod readiness;
+#[cfg(feature = "server")]
 pub mod serving;
 pub mod source;
+#[cfg(feature = "server")]
 pub mod telemetry;

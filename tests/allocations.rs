@@ -2,14 +2,14 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::System;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use prost::Message;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use kiln::grpc::proto::mnist::predict_request::Input;
 use kiln::grpc::proto::mnist::{PredictRequest, PredictResponse};
@@ -23,35 +23,8 @@ use kiln::serving::{self, Entry, Limits, Repository, Serving};
 use kiln::source::Source;
 use kiln::telemetry::Telemetry;
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static BYTES: AtomicU64 = AtomicU64::new(0);
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
-
-struct Counting;
-
-// SAFETY: every call is handed to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
-fn count(size: usize) {
-    ALLOCATIONS.fetch_add(1, Relaxed);
-    BYTES.fetch_add(size as u64, Relaxed);
-}
+static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// A server of one thread with the small network.
 fn serve() -> SocketAddr {
@@ -199,8 +172,8 @@ impl Client {
 }
 
 /// Allocations, and bytes, for each of many requests after a first few.
-fn cost(addr: SocketAddr, input: Input) -> (u64, u64) {
-    const REQUESTS: u64 = 1000;
+fn cost(addr: SocketAddr, input: Input) -> (usize, usize) {
+    const REQUESTS: usize = 1000;
     let request = PredictRequest {
         input: Some(input),
         ..PredictRequest::default()
@@ -210,13 +183,16 @@ fn cost(addr: SocketAddr, input: Input) -> (u64, u64) {
         let answer = PredictResponse::decode(client.call()).unwrap();
         assert_eq!((answer.digit, answer.probabilities.len()), (7, 10));
     }
-    let before = (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed));
+    let counted = Region::new(COUNTING);
     for _ in 0..REQUESTS {
         assert!(!client.call().is_empty());
     }
-    let allocations = ALLOCATIONS.load(Relaxed) - before.0;
-    let bytes = BYTES.load(Relaxed) - before.1;
-    (allocations.div_ceil(REQUESTS), bytes.div_ceil(REQUESTS))
+    let counted = counted.change();
+    let allocations = counted.allocations + counted.reallocations;
+    (
+        allocations.div_ceil(REQUESTS),
+        counted.bytes_allocated.div_ceil(REQUESTS),
+    )
 }
 
 #[test]
