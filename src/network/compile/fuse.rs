@@ -1,9 +1,10 @@
 //! Operations that become part of the one before or after them: zeros around a
 //! picture that a convolution reads, and activations.
 
+use super::Graph;
 use super::lower::is_elementwise;
 use super::op::{INPUT, Work};
-use super::{Graph, segment};
+use super::to_kernels;
 use crate::description::{Activation, MergeOp};
 
 /// Zeros around a picture become padding of the convolution behind them.
@@ -63,7 +64,7 @@ pub(super) fn activations(graph: &mut Graph, notes: &mut Vec<String>) {
         let op = &graph.ops[index];
         let fits = matches!(op.work, Work::Activation)
             && is_elementwise(op.activation)
-            && segment::kernel(op.activation).is_some();
+            && to_kernels::activation(op.activation).is_some();
         let Some(source) = op.inputs.first().filter(|_| fits) else {
             continue;
         };

@@ -5,12 +5,10 @@
 
 use std::sync::Arc;
 
-use super::op::Op;
-use super::to_kernels;
+use super::op::{Op, Source};
+use super::to_kernels::Run;
 use super::{Graph, Step};
 use crate::network::kernels::Program;
-
-pub(super) use super::to_kernels::kernel;
 
 /// One step of a network.
 #[derive(Debug)]
@@ -84,38 +82,42 @@ fn last_reads(graph: &Graph) -> Vec<usize> {
 
 /// The longest segment that begins with operation `at`, and where it ends.
 fn longest(ops: &mut [Option<Op>], at: usize, last_reads: &[usize]) -> Option<(Segment, usize)> {
-    let input = ops[at].as_ref()?.inputs.first()?.value;
-    let inside = |value: usize| value == input || value >= at;
-    let covered = |op: &Option<Op>| {
-        op.as_ref().is_some_and(|op| {
-            op.inputs.iter().all(|source| inside(source.value)) && to_kernels::covers(op)
-        })
-    };
-    let mut end = at + ops[at..].iter().take_while(|op| covered(op)).count();
-    while end > at {
+    let (run, input) = run(ops, at)?;
+    for end in (at + 1..=at + run.len()).rev() {
         // What is made inside must not be read outside, but for the last value.
-        let open = (at..end - 1).any(|value| last_reads[value] >= end);
-        if open {
-            end -= 1;
+        if (at..end - 1).any(|value| last_reads[value] >= end) {
             continue;
         }
-        let run: Vec<&Op> = ops[at..end].iter().flatten().collect();
-        if let Ok(program) = to_kernels::program(&run, at) {
-            let sources = run.iter().flat_map(|op| &op.inputs);
-            let segment = Segment::Fused {
-                program: Arc::new(program),
-                input,
-                reads: sources.filter(|source| source.value == input).count(),
-                output: end - 1,
-                step: Step {
-                    is_fused: true,
-                    operations: run.iter().map(|op| op.describe()).collect(),
-                },
-            };
-            ops[at..end].fill(None);
-            return Some((segment, end));
-        }
-        end -= 1;
+        let Ok(program) = run.program(end - at) else {
+            continue;
+        };
+        let taken: Vec<Op> = ops[at..end].iter_mut().filter_map(Option::take).collect();
+        let sources = taken.iter().flat_map(|op| &op.inputs);
+        let segment = Segment::Fused {
+            program: Arc::new(program),
+            input,
+            reads: sources.filter(|source| source.value == input).count(),
+            output: end - 1,
+            step: Step {
+                is_fused: true,
+                operations: taken.iter().map(Op::describe).collect(),
+            },
+        };
+        return Some((segment, end));
     }
     None
+}
+
+/// The operations from `at` on that read only one value from outside and have kernels, and that value.
+fn run(ops: &[Option<Op>], at: usize) -> Option<(Run, usize)> {
+    let source = ops[at].as_ref()?.inputs.first()?;
+    let mut run = Run::new(at, source).ok()?;
+    let is_inside = |source: &Source, input: usize| source.value == input || source.value >= at;
+    for op in ops[at..].iter().flatten() {
+        let inside = op.inputs.iter().all(|read| is_inside(read, source.value));
+        if !inside || run.add(op).is_err() {
+            break;
+        }
+    }
+    Some((run, source.value))
 }

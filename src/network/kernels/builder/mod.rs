@@ -311,7 +311,9 @@ impl Builder {
     }
 
     /// For one instruction set.
-    pub(super) fn build_for(self, output: Value, isa: Isa) -> Result<Program, Refused> {
+    pub(super) fn build_for(mut self, output: Value, isa: Isa) -> Result<Program, Refused> {
+        // What comes later cannot be read by it.
+        self.nodes.truncate(output.0 + 1);
         plan::plan(self.nodes, output.0, isa)
     }
 
