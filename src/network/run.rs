@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
-use super::burn::Layer;
+use super::burn::Operation;
 use super::compile::{self, Graph, Segment, segments};
 use super::{Error, Options, kernels};
 
@@ -27,7 +27,7 @@ struct Step {
 #[derive(Debug)]
 enum Work {
     /// Burn's own operations.
-    Plain(Box<Layer>),
+    Plain(Operation),
     /// Fused kernels.
     Fused(Arc<kernels::Program>),
 }
@@ -56,8 +56,8 @@ impl Runner {
             let (work, inputs, made) = match segment {
                 Segment::Plain { op, value } => {
                     let inputs: Vec<usize> = op.inputs.iter().map(|s| s.value).collect();
-                    let layer = Layer::new(op, options, device)?;
-                    (Work::Plain(Box::new(layer)), inputs, value)
+                    let operation = Operation::new(op, options, device)?;
+                    (Work::Plain(operation), inputs, value)
                 }
                 Segment::Fused {
                     program,
@@ -101,7 +101,7 @@ impl Runner {
             let inputs: Option<Vec<Tensor<2>>> = step.reads.iter().map(take).collect();
             let mut inputs = inputs.ok_or_else(missing)?;
             let output = match &step.work {
-                Work::Plain(layer) => layer.forward(inputs)?,
+                Work::Plain(operation) => operation.forward(inputs)?,
                 Work::Fused(program) => {
                     kernels::forward(program, inputs.pop().ok_or_else(missing)?)
                 }

@@ -1,79 +1,71 @@
 //! `keras.activations`, and `PReLU`.
 
 use burn::prelude::*;
-use burn::tensor::activation as burn_activation;
+use burn::tensor::activation::{
+    elu, gelu, gelu_approximate, leaky_relu, log_softmax, mish, relu, selu, sigmoid, silu, softmax,
+    softplus,
+};
 
 use super::merge::Constant;
-use super::tensor;
+use super::{Forward, take, tensor};
 use crate::description::Activation;
+use crate::network::Error;
 
 /// Applies `activation` to `[batch, values]`; `last_axis` is the length of the
 /// last axis of an example, along which softmax and its like work.
 pub(super) fn activate(values: Tensor<2>, activation: Activation, last_axis: usize) -> Tensor<2> {
     match activation {
-        Activation::Softmax => along(values, last_axis, |rows| burn_activation::softmax(rows, 1)),
-        Activation::LogSoftmax => along(values, last_axis, |rows| {
-            burn_activation::log_softmax(rows, 1)
-        }),
+        Activation::Softmax => along(values, last_axis, |rows| softmax(rows, 1)),
+        Activation::LogSoftmax => along(values, last_axis, |rows| log_softmax(rows, 1)),
         Activation::Sparsemax => along(values, last_axis, sparsemax),
         Activation::Linear => values,
-        Activation::Relu => burn_activation::relu(values),
+        Activation::Relu => relu(values),
         Activation::Relu6 => values.clamp(0.0, 6.0),
-        Activation::LeakyRelu { negative_slope } => {
-            burn_activation::leaky_relu(values, negative_slope.into())
-        }
+        Activation::LeakyRelu { negative_slope } => leaky_relu(values, negative_slope.into()),
         Activation::BentRelu {
             max_value,
             negative_slope,
             threshold,
         } => bent_relu(values, max_value, negative_slope, threshold),
-        Activation::Elu { alpha } => burn_activation::elu(values, alpha.into()),
-        Activation::Celu { alpha } => {
-            let below = values.clone().clamp_max(0.0) / alpha;
-            values.clamp_min(0.0) + (below.exp() - 1.0) * alpha
-        }
-        Activation::Selu => burn_activation::selu(values),
-        Activation::Gelu { approximate: true } => burn_activation::gelu_approximate(values),
-        Activation::Gelu { approximate: false } => burn_activation::gelu(values),
-        Activation::Silu => burn_activation::silu(values),
+        Activation::Elu { alpha } => elu(values, alpha.into()),
+        Activation::Celu { alpha } => celu(values, alpha),
+        Activation::Selu => selu(values),
+        Activation::Gelu { approximate: true } => gelu_approximate(values),
+        Activation::Gelu { approximate: false } => gelu(values),
+        Activation::Silu => silu(values),
         Activation::HardSilu => values.clone() * hard_sigmoid(values, 1.0 / 6.0),
-        Activation::Mish => burn_activation::mish(values),
-        _ => bounded(values, activation),
-    }
-}
-
-/// The functions that are no unit of their own kind: sigmoids, shrinks and the like.
-fn bounded(values: Tensor<2>, activation: Activation) -> Tensor<2> {
-    match activation {
-        Activation::Sigmoid => burn_activation::sigmoid(values),
+        Activation::Mish => mish(values),
+        Activation::Sigmoid => sigmoid(values),
         Activation::HardSigmoid { slope } => hard_sigmoid(values, slope),
         Activation::SparseSigmoid => ((values + 1.0) * 0.5).clamp(0.0, 1.0),
-        Activation::LogSigmoid => burn_activation::softplus(values.neg(), 1.0).neg(),
+        Activation::LogSigmoid => softplus(values.neg(), 1.0).neg(),
         Activation::Tanh => values.tanh(),
         Activation::HardTanh => values.clamp(-1.0, 1.0),
         Activation::TanhShrink => values.clone() - values.tanh(),
-        Activation::HardShrink => {
-            let small = values.clone().abs().lower_equal_elem(0.5);
-            values.mask_fill(small, 0.0)
-        }
-        Activation::SoftShrink => {
-            let middle = values.clone().clamp(-0.5, 0.5);
-            values - middle
-        }
-        Activation::Softplus => burn_activation::softplus(values, 1.0),
+        Activation::HardShrink => hard_shrink(values),
+        Activation::SoftShrink => values.clone() - values.clamp(-0.5, 0.5),
+        Activation::Softplus => softplus(values, 1.0),
         Activation::Softsign => values.clone() / (values.abs() + 1.0),
-        Activation::Squareplus => {
-            let root = (values.clone().square() + 4.0).sqrt();
-            (values + root) / 2.0
-        }
-        Activation::SparsePlus => {
-            let above = values.clone().greater_equal_elem(1.0);
-            let curve = (values.clone().clamp_min(-1.0) + 1.0).square() * 0.25;
-            curve.mask_where(above, values)
-        }
+        Activation::Squareplus => (values.clone() + (values.square() + 4.0).sqrt()) / 2.0,
+        Activation::SparsePlus => sparse_plus(values),
         Activation::Exponential => values.exp(),
-        _ => values,
     }
+}
+
+fn celu(values: Tensor<2>, alpha: f32) -> Tensor<2> {
+    let below = values.clone().clamp_max(0.0) / alpha;
+    values.clamp_min(0.0) + (below.exp() - 1.0) * alpha
+}
+
+fn hard_shrink(values: Tensor<2>) -> Tensor<2> {
+    let small = values.clone().abs().lower_equal_elem(0.5);
+    values.mask_fill(small, 0.0)
+}
+
+fn sparse_plus(values: Tensor<2>) -> Tensor<2> {
+    let above = values.clone().greater_equal_elem(1.0);
+    let curve = (values.clone().clamp_min(-1.0) + 1.0).square() * 0.25;
+    curve.mask_where(above, values)
 }
 
 /// Keras lets through what is greater than the threshold, not what equals it,
@@ -123,6 +115,17 @@ fn along(values: Tensor<2>, len: usize, f: impl FnOnce(Tensor<2>) -> Tensor<2>) 
     f(values.reshape([batch * (total / len), len])).reshape([batch, total])
 }
 
+/// Gives what it is given: an operation that is an activation alone.
+#[derive(Debug)]
+pub(super) struct Identity;
+
+impl Forward for Identity {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
+        Ok(values)
+    }
+}
+
 /// `keras.layers.PReLU`: `x` where positive, else `alpha * x`.
 #[derive(Debug)]
 pub(super) struct PRelu {
@@ -133,9 +136,12 @@ impl PRelu {
     pub fn new(alpha: Constant) -> Self {
         Self { alpha }
     }
+}
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
+impl Forward for PRelu {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
         let negative = values.clone().clamp_max(0.0) * self.alpha.row();
-        burn_activation::relu(values) + negative
+        Ok(relu(values) + negative)
     }
 }

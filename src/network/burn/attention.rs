@@ -3,7 +3,9 @@
 use burn::prelude::*;
 use burn::tensor::{Bool, TensorData, activation::softmax};
 
-use crate::network::{Error, compile};
+use super::{Forward, take};
+use crate::network::Error;
+use crate::network::compile::{self, Source};
 
 /// Scores that are held at once for one example; longer sequences go in parts.
 const SCORES: usize = 1 << 20;
@@ -19,32 +21,17 @@ pub(super) struct Attention {
 }
 
 impl Attention {
-    pub fn new(options: compile::Attention, query: &[usize], key: &[usize]) -> Self {
+    /// `inputs` are queries, keys and values, `[steps, features]` each.
+    pub fn new(options: compile::Attention, inputs: &[Source]) -> Self {
+        let steps = |input: usize| {
+            let source = inputs.get(input);
+            source.and_then(|source| source.shape.first()).copied()
+        };
         Self {
             options,
-            queries: query.first().copied().unwrap_or(1),
-            keys: key.first().copied().unwrap_or(1),
+            queries: steps(0).unwrap_or(1),
+            keys: steps(1).unwrap_or(1),
         }
-    }
-
-    /// Of query, key and value.
-    pub fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
-        let Ok([query, key, value]) = <[Tensor<2>; 3]>::try_from(inputs) else {
-            return Err(Error::Compute("attention takes three inputs".to_owned()));
-        };
-        let query = self.heads(query, self.queries) * self.options.scale;
-        let key = self.heads(key, self.keys).swap_dims(2, 3);
-        let value = self.heads(value, self.keys);
-        let [batch, heads, _, width] = value.dims();
-        let part = (SCORES / (heads * self.keys)).clamp(1, self.queries);
-        let parts = (0..self.queries).step_by(part).map(|first| {
-            let len = part.min(self.queries - first);
-            let scores = query.clone().narrow(2, first, len).matmul(key.clone());
-            softmax(self.masked(scores, first), 3).matmul(value.clone())
-        });
-        let attended = Tensor::cat(parts.collect(), 2);
-        let output = attended.swap_dims(1, 2);
-        Ok(output.reshape([batch, self.queries * heads * width]))
     }
 
     /// `[batch, steps * heads * width]` as `[batch, heads, steps, width]`.
@@ -67,5 +54,25 @@ impl Attention {
         let hidden = TensorData::new(hidden.collect::<Vec<bool>>(), [1, 1, steps, keys]);
         let hidden = Tensor::<4, Bool>::from_data(hidden, &scores.device());
         scores.mask_fill(hidden.expand(dims), f32::NEG_INFINITY)
+    }
+}
+
+impl Forward for Attention {
+    /// Of query, key and value.
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [query, key, value] = take(inputs)?;
+        let query = self.heads(query, self.queries) * self.options.scale;
+        let key = self.heads(key, self.keys).swap_dims(2, 3);
+        let value = self.heads(value, self.keys);
+        let [batch, heads, _, width] = value.dims();
+        let part = (SCORES / (heads * self.keys)).clamp(1, self.queries);
+        let parts = (0..self.queries).step_by(part).map(|first| {
+            let len = part.min(self.queries - first);
+            let scores = query.clone().narrow(2, first, len).matmul(key.clone());
+            softmax(self.masked(scores, first), 3).matmul(value.clone())
+        });
+        let attended = Tensor::cat(parts.collect(), 2);
+        let output = attended.swap_dims(1, 2);
+        Ok(output.reshape([batch, self.queries * heads * width]))
     }
 }

@@ -7,10 +7,10 @@ use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use super::dense::bias;
-use super::tensor;
 use super::view::Picture;
+use super::{Forward, take, tensor};
 use crate::description::extent;
-use crate::network::compile;
+use crate::network::{Error, compile};
 
 /// `keras.layers.Conv2D`: correlation of a picture with kernels, and a bias.
 #[derive(Debug)]
@@ -45,14 +45,17 @@ impl Conv {
             options: ConvOptions::new_with_padding(strides, padding, dilation, work.groups),
         }
     }
+}
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
-        Picture::flatten(conv2d(
+impl Forward for Conv {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
+        Ok(Picture::flatten(conv2d(
             self.input.view(values),
             self.kernel.clone(),
             self.bias.clone(),
             self.options.clone(),
-        ))
+        )))
     }
 }
 
@@ -96,22 +99,6 @@ impl ConvTranspose {
         }
     }
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
-        let mut picture = conv_transpose2d(
-            self.input.view(values),
-            self.kernel.clone(),
-            None,
-            self.options.clone(),
-        );
-        for axis in 0..2 {
-            picture = self.fit(picture, axis);
-        }
-        Picture::flatten(match &self.bias {
-            Some(bias) => picture + bias.clone(),
-            None => picture,
-        })
-    }
-
     /// The part of an axis that is kept, with zeros after it where it is too short.
     fn fit(&self, picture: Tensor<4>, axis: usize) -> Tensor<4> {
         let dim = axis + 2;
@@ -126,6 +113,25 @@ impl ConvTranspose {
         dims[dim] = missing;
         let zeros = Tensor::zeros(dims, &kept.device());
         Tensor::cat(vec![kept, zeros], dim)
+    }
+}
+
+impl Forward for ConvTranspose {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
+        let mut picture = conv_transpose2d(
+            self.input.view(values),
+            self.kernel.clone(),
+            None,
+            self.options.clone(),
+        );
+        for axis in 0..2 {
+            picture = self.fit(picture, axis);
+        }
+        Ok(Picture::flatten(match &self.bias {
+            Some(bias) => picture + bias.clone(),
+            None => picture,
+        }))
     }
 }
 

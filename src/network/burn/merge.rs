@@ -3,8 +3,8 @@
 use burn::prelude::*;
 
 use super::reshape::Broadcast;
-use super::tensor;
 use super::view::Axis;
+use super::{Forward, take, tensor};
 use crate::description::MergeOp;
 use crate::network::Error;
 use crate::network::compile::Source;
@@ -25,12 +25,14 @@ impl Merge {
             inputs: inputs.iter().map(broadcast).collect(),
         }
     }
+}
 
-    pub fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+impl Forward for Merge {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
         let count = inputs.len();
         let same_size = inputs.into_iter().zip(&self.inputs);
         let merged = same_size
-            .map(|(values, broadcast)| broadcast.forward(values))
+            .map(|(values, broadcast)| broadcast.repeat(values))
             .reduce(|a, b| combine(self.op, a, b))
             .ok_or_else(|| Error::Compute("nothing to merge".to_owned()))?;
         Ok(match self.op {
@@ -51,8 +53,11 @@ impl MergeConstant {
     pub fn new(op: MergeOp, constant: Constant) -> Self {
         Self { op, constant }
     }
+}
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
+impl Forward for MergeConstant {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
         let constant = match self.op {
             // These two do not broadcast in Burn.
             MergeOp::Maximum | MergeOp::Minimum => {
@@ -62,10 +67,10 @@ impl MergeConstant {
             _ => self.constant.row(),
         };
         let merged = combine(self.op, values, constant);
-        match self.op {
+        Ok(match self.op {
             MergeOp::Average => merged / 2.0,
             _ => merged,
-        }
+        })
     }
 }
 
@@ -90,7 +95,7 @@ impl Constant {
 
     /// `[1, values of an example]`.
     pub fn row(&self) -> Tensor<2> {
-        self.broadcast.forward(self.values.clone())
+        self.broadcast.repeat(self.values.clone())
     }
 }
 
@@ -120,10 +125,12 @@ impl Concatenate {
             axes: inputs.iter().map(of).collect(),
         }
     }
+}
 
-    pub fn forward(&self, inputs: Vec<Tensor<2>>) -> Tensor<2> {
+impl Forward for Concatenate {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
         let views = self.axes.iter().zip(inputs);
         let joined = Tensor::cat(views.map(|(axis, values)| axis.view(values)).collect(), 1);
-        self.axes[0].flatten(joined)
+        Ok(self.axes[0].flatten(joined))
     }
 }

@@ -1,8 +1,73 @@
-//! Normalization by an example's own statistics.
+//! Scale and shift, and normalization by an example's own statistics.
 
 use burn::prelude::*;
 
+use super::view::Axis;
+use super::{Forward, take, tensor};
 use crate::description::Statistics;
+use crate::network::{Error, compile};
+
+/// `x * scale + offset` (`BatchNormalization`, `Normalization`, `Rescaling`), with one of each
+/// for all values or one for each position along an axis.
+#[derive(Debug)]
+pub(super) enum Affine {
+    Uniform { scale: f32, offset: f32 },
+    Along(Box<Along>),
+}
+
+#[derive(Debug)]
+pub(super) struct Along {
+    axis: Axis,
+    /// `[1, len, 1]`.
+    scale: Tensor<3>,
+    /// `[1, len, 1]`, unless all are zero.
+    offset: Option<Tensor<3>>,
+}
+
+impl Affine {
+    pub fn new(affine: &compile::Affine, input: &[usize], device: &Device) -> Self {
+        if affine.is_uniform() {
+            let (scale, offset) = affine.at(0);
+            return Self::Uniform {
+                scale: scale as f32,
+                offset: offset as f32,
+            };
+        }
+        let along = |values: &[f64]| {
+            let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+            let len = values.len();
+            tensor(values, [1, len, 1], device)
+        };
+        Self::Along(Box::new(Along {
+            axis: Axis::of(input, affine.axis),
+            scale: along(&affine.scale),
+            offset: affine.has_offset().then(|| along(&affine.offset)),
+        }))
+    }
+}
+
+impl Forward for Affine {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
+        Ok(match self {
+            Self::Uniform { scale, offset } => {
+                let scaled = values * *scale;
+                if *offset == 0.0 {
+                    scaled
+                } else {
+                    scaled + *offset
+                }
+            }
+            Self::Along(along) => {
+                let scaled = along.axis.view(values) * along.scale.clone();
+                along.axis.flatten(match &along.offset {
+                    Some(offset) => scaled + offset.clone(),
+                    None => scaled,
+                })
+            }
+        })
+    }
+}
 
 /// `LayerNormalization` and `GroupNormalization`, without gamma and beta.
 #[derive(Debug)]
@@ -21,8 +86,11 @@ impl Normalize {
             len: shape.last().copied().unwrap_or(1),
         }
     }
+}
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
+impl Forward for Normalize {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
         let [batch, total] = values.dims();
         let rows = values.reshape([batch * (total / self.len), self.len]);
         let deviation = |centred: Tensor<2>| (centred.square().mean_dim(1) + self.epsilon).sqrt();
@@ -38,7 +106,7 @@ impl Normalize {
             }
             Statistics::MeanSquare => rows.clone() / deviation(rows),
         };
-        normal.reshape([batch, total])
+        Ok(normal.reshape([batch, total]))
     }
 }
 
@@ -54,11 +122,14 @@ impl UnitNormalize {
             len: shape.last().copied().unwrap_or(1),
         }
     }
+}
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
+impl Forward for UnitNormalize {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
         let [batch, total] = values.dims();
         let rows = values.reshape([batch * (total / self.len), self.len]);
         let length = rows.clone().square().sum_dim(1).clamp_min(1e-12).sqrt();
-        (rows / length).reshape([batch, total])
+        Ok((rows / length).reshape([batch, total]))
     }
 }

@@ -6,8 +6,9 @@ use burn::prelude::*;
 
 use super::activation::activate;
 use super::dense::bias;
-use super::tensor;
+use super::{Forward, take, tensor};
 use crate::description::{self, BidirectionalMerge, Cell};
+use crate::network::Error;
 use crate::network::compile::RecurrentWork;
 
 /// A recurrent layer over `[steps, features]`.
@@ -46,11 +47,6 @@ impl Recurrent {
             bias: row(first),
             recurrent_bias: row(second),
         }
-    }
-
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
-        let outputs = self.run(values);
-        Tensor::cat(outputs, 1)
     }
 
     /// What each step gives, or the last one, `[batch, units]` each, in the order in which they
@@ -151,6 +147,14 @@ impl Recurrent {
     }
 }
 
+impl Forward for Recurrent {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
+        let outputs = self.run(values);
+        Ok(Tensor::cat(outputs, 1))
+    }
+}
+
 /// `keras.layers.Bidirectional`.
 #[derive(Debug)]
 pub(super) struct Bidirectional {
@@ -172,8 +176,11 @@ impl Bidirectional {
             merge,
         }
     }
+}
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
+impl Forward for Bidirectional {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
         let forward = self.forward.run(values.clone());
         // Its steps come last first.
         let backward = self.backward.run(values).into_iter().rev();
@@ -184,6 +191,6 @@ impl Bidirectional {
             BidirectionalMerge::Multiply => a * b,
             BidirectionalMerge::Average => (a + b) / 2.0,
         });
-        Tensor::cat(merged.collect(), 1)
+        Ok(Tensor::cat(merged.collect(), 1))
     }
 }

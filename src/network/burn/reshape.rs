@@ -8,6 +8,8 @@ use burn::prelude::*;
 use burn::tensor::ops::PadMode;
 
 use super::view::Axis;
+use super::{Forward, take};
+use crate::network::Error;
 
 /// Axes of size 1 repeated (`numpy.broadcast_to`).
 #[derive(Debug)]
@@ -29,10 +31,17 @@ impl Broadcast {
         Self { axes }
     }
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
+    pub fn repeat(&self, values: Tensor<2>) -> Tensor<2> {
         self.axes.iter().fold(values, |values, (axis, times)| {
             axis.flatten(axis.view(values).repeat_dim(1, *times))
         })
+    }
+}
+
+impl Forward for Broadcast {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
+        Ok(self.repeat(values))
     }
 }
 
@@ -54,14 +63,18 @@ impl Pad {
         }
         Self { axes }
     }
+}
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
-        self.axes
+impl Forward for Pad {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
+        Ok(self
+            .axes
             .iter()
             .fold(values, |values, (axis, [before, after])| {
                 let padding = [(*before, *after), (0, 0)];
                 axis.flatten(axis.view(values).pad(padding, PadMode::Constant(0.0)))
-            })
+            }))
     }
 }
 
@@ -83,13 +96,17 @@ impl Slice {
         }
         Self { axes }
     }
+}
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
-        self.axes
+impl Forward for Slice {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
+        Ok(self
+            .axes
             .iter()
             .fold(values, |values, (axis, [first, end])| {
                 axis.flatten(axis.view(values).narrow(1, *first, end - first))
-            })
+            }))
     }
 }
 
@@ -136,15 +153,18 @@ impl Permute {
         }
         Self { swaps }
     }
+}
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
+impl Forward for Permute {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
         let [batch, len] = values.dims();
-        self.swaps.iter().fold(values, |values, swap| {
+        Ok(self.swaps.iter().fold(values, |values, swap| {
             values
                 .reshape([batch * swap.outer, swap.a, swap.b, swap.inner])
                 .swap_dims(1, 2)
                 .reshape([batch, len])
-        })
+        }))
     }
 }
 

@@ -3,9 +3,10 @@
 use burn::prelude::*;
 use burn::tensor::TensorData;
 
-use super::tensor;
 use super::view::Axis;
+use super::{Forward, take, tensor};
 use crate::description::Interpolation;
+use crate::network::Error;
 
 /// `tf.image.resize` without antialiasing: rows first, then columns.
 #[derive(Debug)]
@@ -41,11 +42,15 @@ impl Resize {
         }
         Self { axes }
     }
+}
 
-    pub fn forward(&self, values: Tensor<2>) -> Tensor<2> {
-        self.axes
+impl Forward for Resize {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
+        Ok(self
+            .axes
             .iter()
-            .fold(values, |values, axis| axis.forward(values))
+            .fold(values, |values, axis| axis.forward(values)))
     }
 }
 
