@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Graph;
 use super::affine::Affine;
 use super::fuse::note;
-use super::op::{INPUT, Linear, Work};
-use crate::description::{Activation, Pool, Reduction};
+use super::op::{Conv, Folding, INPUT, Linear, Work};
+use crate::description::Activation;
 
 /// A larger offset would be taken apart and put together again by sums of larger numbers than
 /// Keras adds up, and digits would be lost.
@@ -120,66 +120,72 @@ fn fold_ahead(graph: &mut Graph, index: usize) -> Option<usize> {
     let last_axis = op.shape.len() - 1;
     let inner: usize = op.shape[affine.axis.min(last_axis) + 1..].iter().product();
     let mut reader = graph.only_reader(index)?;
-    while passes(graph, reader, &affine, affine.axis == last_axis) {
+    while moves_past(graph, reader, &affine, affine.axis == last_axis) {
         reader = graph.only_reader(reader)?;
     }
-    let op = &graph.ops[reader];
-    let values: usize = op.input().iter().product();
-    let last = op.input().last().copied()?;
-    let channels = affine.scale.len();
-    match &op.work {
-        Work::Conv(conv) => {
-            let sees_zeros = conv.window.padding != [(0, 0); 2] || conv.is_transposed();
-            let fits = affine.is_uniform() || inner == 1 && last == channels;
-            if !fits || sees_zeros && affine.has_offset() {
-                return None;
-            }
-            let depth = last / conv.groups;
-            let per_group = conv.linear.outputs / conv.groups;
-            let input = |row: usize, output: usize| row % depth + output / per_group * depth;
-            let Work::Conv(conv) = &mut graph.ops[reader].work else {
-                return None;
-            };
-            scale_inputs(&mut conv.linear, &affine, input)?;
-        }
-        Work::Dense(_) => {
-            let one_row = values == last;
-            let fits = inner == 1 && last % channels == 0;
-            if !affine.is_uniform() && !one_row && !fits {
-                return None;
-            }
-            let input = |row: usize, _| row / inner % channels;
-            let Work::Dense(linear) = &mut graph.ops[reader].work else {
-                return None;
-            };
-            scale_inputs(linear, &affine, input)?;
-        }
+    let op = &mut graph.ops[reader];
+    let input = op.input().to_vec();
+    match &mut op.work {
+        Work::Conv(conv) => fold_into_convolution(conv, &affine, &input, inner)?,
+        Work::Dense(linear) => fold_into_dense(linear, &affine, &input, inner)?,
         _ => return None,
     }
     Some(reader)
 }
 
-/// Whether it does not matter on which side of the operation the affine is.
-fn passes(graph: &Graph, index: usize, affine: &Affine, along_last: bool) -> bool {
+/// A convolution that reads pictures of the shape `input`. `inner` values stand behind each
+/// position along the affine's axis.
+fn fold_into_convolution(
+    conv: &mut Conv,
+    affine: &Affine,
+    input: &[usize],
+    inner: usize,
+) -> Option<()> {
+    let channels = *input.last()?;
+    let fits = affine.is_uniform() || inner == 1 && channels == affine.scale.len();
+    let sees_zeros = conv.window.padding != [(0, 0); 2] || conv.is_transposed();
+    if !fits || sees_zeros && affine.has_offset() {
+        return None;
+    }
+    let depth = channels / conv.groups;
+    let per_group = conv.linear.outputs / conv.groups;
+    let channel = |row: usize, output: usize| row % depth + output / per_group * depth;
+    scale_inputs(&mut conv.linear, affine, channel)
+}
+
+/// The same for a dense layer.
+fn fold_into_dense(
+    linear: &mut Linear,
+    affine: &Affine,
+    input: &[usize],
+    inner: usize,
+) -> Option<()> {
+    let last = *input.last()?;
+    let positions = affine.scale.len();
+    let is_one_row = input.iter().product::<usize>() == last;
+    let fits = inner == 1 && last.is_multiple_of(positions);
+    if !affine.is_uniform() && !is_one_row && !fits {
+        return None;
+    }
+    scale_inputs(linear, affine, |row, _| row / inner % positions)
+}
+
+/// Whether the affine may as well come behind the operation.
+fn moves_past(graph: &Graph, index: usize, affine: &Affine, along_last: bool) -> bool {
     let op = &graph.ops[index];
+    let is_positive = affine.scale.iter().all(|&scale| scale > 0.0);
+    let passes = match op.work.folding() {
+        Folding::Passes => true,
+        Folding::PassesPositive => is_positive,
+        Folding::Absorbs | Folding::AbsorbsActivation | Folding::Nothing => false,
+    };
+    let keeps_channels = match &op.work {
+        Work::Reduce { axes, .. } => !axes.contains(&(op.input().len() - 1)),
+        _ => true,
+    };
     let channels = op.input().last();
-    let kept = affine.is_uniform() || along_last && channels == Some(&affine.scale.len());
-    let rising = affine.scale.iter().all(|&scale| scale > 0.0);
-    let last = op.input().len() - 1;
-    op.activation == Activation::Linear
-        && kept
-        && match &op.work {
-            Work::Pool { kind, .. } => *kind == Pool::Average || rising,
-            Work::Reduce { kind, axes } => {
-                let kind = match kind {
-                    Reduction::Mean => true,
-                    Reduction::Max | Reduction::Min => rising,
-                    Reduction::Sum => false,
-                };
-                kind && (affine.is_uniform() || !axes.contains(&last))
-            }
-            _ => false,
-        }
+    let fits = along_last && channels == Some(&affine.scale.len()) && keeps_channels;
+    passes && op.activation == Activation::Linear && (affine.is_uniform() || fits)
 }
 
 /// `(x * scale + offset) · kernel + bias`; `input` gives the position along the affine's axis of

@@ -3,9 +3,9 @@
 
 use super::Graph;
 use super::lower::is_elementwise;
-use super::op::{INPUT, Work};
+use super::op::{Folding, INPUT, Work};
 use super::to_kernels;
-use crate::description::{Activation, MergeOp};
+use crate::description::Activation;
 
 /// Zeros around a picture become padding of the convolution behind them.
 pub(super) fn padding(graph: &mut Graph, notes: &mut Vec<String>) {
@@ -69,13 +69,10 @@ pub(super) fn activations(graph: &mut Graph, notes: &mut Vec<String>) {
             continue;
         };
         let before = source.value;
-        let takes = matches!(
-            graph.ops[before].work,
-            Work::Affine(_)
-                | Work::Conv(_)
-                | Work::Dense(_)
-                | Work::Merge(MergeOp::Add | MergeOp::Multiply)
-        );
+        let takes = match graph.ops[before].work.folding() {
+            Folding::Absorbs | Folding::AbsorbsActivation => true,
+            Folding::Passes | Folding::PassesPositive | Folding::Nothing => false,
+        };
         let alone = graph.only_reader(before) == Some(index);
         let free = graph.ops[before].activation == Activation::Linear;
         if before == INPUT || !takes || !alone || !free {

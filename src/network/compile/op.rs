@@ -193,4 +193,53 @@ impl Work {
             Self::Slice(_) => "slice",
         }
     }
+
+    /// What can be folded into it or moved past it.
+    pub fn folding(&self) -> Folding {
+        match self {
+            Self::Affine(_) | Self::Conv(_) | Self::Dense(_) => Folding::Absorbs,
+            Self::Merge(MergeOp::Add | MergeOp::Multiply) => Folding::AbsorbsActivation,
+            Self::Pool { kind, .. } => match kind {
+                Pool::Average => Folding::Passes,
+                Pool::Max => Folding::PassesPositive,
+            },
+            Self::Reduce { kind, .. } => match kind {
+                Reduction::Mean => Folding::Passes,
+                Reduction::Max | Reduction::Min => Folding::PassesPositive,
+                Reduction::Sum => Folding::Nothing,
+            },
+            Self::Input
+            | Self::Activation
+            | Self::Attention(_)
+            | Self::Bidirectional { .. }
+            | Self::Broadcast
+            | Self::Concatenate { .. }
+            | Self::Each { .. }
+            | Self::Embedding { .. }
+            | Self::Merge(_)
+            | Self::MergeConstant { .. }
+            | Self::Normalize { .. }
+            | Self::Pad(_)
+            | Self::Permute(_)
+            | Self::PRelu { .. }
+            | Self::Recurrent(_)
+            | Self::Resize(_)
+            | Self::Slice(_)
+            | Self::UnitNormalize => Folding::Nothing,
+        }
+    }
+}
+
+/// What can be folded into an operation or moved past it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::network) enum Folding {
+    /// A scale and shift beside it, and an activation behind it.
+    Absorbs,
+    /// An activation behind it: its kernel applies one before it stores a value.
+    AbsorbsActivation,
+    /// A scale and shift before it may as well come behind it.
+    Passes,
+    /// The same if the scale is positive: what is largest stays the largest.
+    PassesPositive,
+    Nothing,
 }
