@@ -275,3 +275,38 @@ async fn every_answer_counts_under_the_client_that_asked() {
     let line = "api_requests_total{client_ip=\"192.0.2.7\"} 1\n";
     assert!(text.contains(line), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_one_line_of_the_log_at_debug_and_none_at_info() {
+    for (level, lines) in [("debug", 2), ("info", 0)] {
+        let server = Server::start(&["--log", level]);
+        let mut client = server.client().await;
+        let mut request = PredictRequest {
+            input: Some(Input::Pixels(seven().into())),
+            ..Default::default()
+        };
+        client.predict(request.clone()).await.unwrap();
+        request.model = "nobody".to_owned();
+        client.predict(request).await.unwrap_err();
+        drop(client);
+        server.signal("TERM");
+        let (_, log) = server.wait();
+        let spans: Vec<serde_json::Value> = log
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .filter(|line: &serde_json::Value| line["span"]["name"] == "classify")
+            .collect();
+        assert_eq!(spans.len(), lines, "{log}");
+        if let [answered, refused] = &spans[..] {
+            let answered = &answered["span"];
+            assert_eq!(
+                (&answered["model"], &answered["batch"]),
+                (&"mnist".into(), &1.into())
+            );
+            assert_eq!(answered["version"], "1");
+            assert!(answered["queue_us"].is_u64() && answered["compute_us"].is_u64());
+            let error = refused["span"]["error"].as_str().unwrap();
+            assert!(error.contains("no model 'nobody'"), "{error}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ use tracing::{Dispatch, dispatcher};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 /// Most characters of a client's text that are logged.
@@ -107,7 +108,10 @@ fn dispatch<W>(filter: Targets, style: Style, writer: W) -> Dispatch
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        // The span of a request (see `serving`) is one line, once all of it is known.
+        .with_span_events(FmtSpan::CLOSE);
     let registry = tracing_subscriber::registry();
     match style {
         Style::Text { colour } => registry
