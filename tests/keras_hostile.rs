@@ -165,7 +165,7 @@ fn an_option_that_is_not_supported_is_named_with_its_layer_and_value() {
     let conv = |key, value| with_option("convolutions", 1, key, value);
     refused(
         dense("activation", json!("swoosh")),
-        &["'dense'", "activation", "swoosh", "softmax"],
+        &["'dense'", "activation", "swoosh", "README"],
     );
     refused(
         dense("activation", json!("glu")),
@@ -231,12 +231,31 @@ fn a_layer_that_is_not_supported_is_named_with_its_class_and_what_is_supported()
     };
     refused(
         class("Conv3D", "keras.layers"),
-        &["'dense_1'", "Conv3D", "BatchNormalization"],
+        &["'dense_1'", "Conv3D", "Conv1D or Conv2D", "README"],
+    );
+    refused(
+        class("Lambda", "keras.layers"),
+        &["'dense_1'", "Lambda", "keras.ops"],
     );
     refused(
         class("Dense", "my_package"),
-        &["'dense_1'", "Dense", "not supported"],
+        &["'dense_1'", "Dense", "not supported", "Keras's own layers"],
     );
+}
+
+#[test]
+fn a_refusal_is_short_enough_to_be_read() {
+    let refusals = [
+        with_config("dense", |json| {
+            json["config"]["layers"][3]["class_name"] = json!("Cropping3D");
+        }),
+        with_option("dense", 3, "activation", json!("no_such_function")),
+    ];
+    for refusal in refusals {
+        let message = refusal.unwrap_err().to_string();
+        assert!(message.len() <= 200, "{message}");
+        assert!(message.contains("README"), "{message}");
+    }
 }
 
 #[test]

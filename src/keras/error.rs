@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::layers::{classes, operations};
+/// Where everything that is supported stands.
+pub(super) const SEE_README: &str = "the README lists all that is, under \"Your own model\"";
 use crate::description;
 
 /// Why a model file was refused.
@@ -32,21 +33,17 @@ pub enum Error {
         reason: String,
     },
     /// A layer of a class that is not supported.
-    #[error(
-        "layer '{layer}' is of class {class}, which is not supported (nor are other layers of one's own, and Lambda); supported: {}",
-        classes()
-    )]
+    #[error("layer '{layer}' is of class {class}, which is not supported; {hint}")]
     UnsupportedLayer {
         /// The layer's name in the model.
         layer: String,
         /// Its Keras class.
         class: String,
+        /// What would be accepted, or where to look it up.
+        hint: String,
     },
     /// An operation, such as `x ** y` makes one, that is not supported.
-    #[error(
-        "layer '{layer}' is the operation {operation}, which is not supported; supported: {}",
-        operations()
-    )]
+    #[error("layer '{layer}' is the operation {operation}, which is not supported; {SEE_README}")]
     UnsupportedOperation {
         /// Its name in the model.
         layer: String,

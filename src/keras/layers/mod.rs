@@ -27,7 +27,6 @@ use crate::description::{Layer, Node, Weight};
 pub use supported::{
     LayerSupport, SUPPORTED_FORMATS, SUPPORTED_LAYERS, supported_markdown, supported_operations,
 };
-pub(super) use supported::{classes, operations};
 
 /// Where a layer is.
 #[derive(Clone, Copy)]

@@ -133,18 +133,15 @@ fn inner<'a>(options: &Options<'a>, key: &str) -> Result<Options<'a>, Error> {
         return Err(options.error(format!("its {key} lacks a class or a configuration")));
     };
     check_name(class)?;
-    if is_custom(object) {
-        return Err(Error::UnsupportedLayer {
-            layer: options.layer.to_owned(),
-            class: class.to_owned(),
-        });
-    }
     let inner = Options {
         layer: options.layer,
         class,
         config,
         keras_2: options.keras_2,
     };
+    if is_custom(object) {
+        return Err(inner.not_of_keras());
+    }
     inner.check_dtype()?;
     Ok(inner)
 }

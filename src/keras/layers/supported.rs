@@ -1,10 +1,10 @@
-//! What is read: one table of the layers, and of the operations, from which the messages and the
-//! documents list them.
+//! What is read: one table of the layers, and of the operations, from which the README lists
+//! them.
 
 use super::{
     Use, attention, conv, dense, merge, normalization, ops, picture, pooling, recurrent, reshape,
 };
-use crate::keras::Error;
+use crate::keras::error::{Error, SEE_README};
 use crate::keras::saved::{ACTIVATIONS, Options, SavedLayer};
 
 /// A class of layers that is read.
@@ -237,12 +237,6 @@ pub fn supported_markdown() -> String {
     )
 }
 
-/// The classes in one line, as the messages list them.
-pub fn classes() -> String {
-    let classes: Vec<_> = SUPPORTED_LAYERS.iter().map(|layer| layer.class).collect();
-    classes.join(", ")
-}
-
 type Reader = fn(&mut Use) -> Result<usize, Error>;
 
 /// What reads a layer.
@@ -283,6 +277,7 @@ pub(super) fn layer_reader(options: &Options) -> Result<Reader, Error> {
         Err(_) => Err(Error::UnsupportedLayer {
             layer: options.layer.to_owned(),
             class: options.class.to_owned(),
+            hint: hint(options.class),
         }),
     }
 }
@@ -299,9 +294,22 @@ fn operation(options: &Options, name: &str) -> Result<Reader, Error> {
         })
 }
 
-/// The supported operations in one line.
-pub fn operations() -> String {
-    supported_operations().collect::<Vec<_>>().join(", ")
+/// What to do about a class that is not supported.
+fn hint(class: &str) -> String {
+    if class == "Lambda" {
+        return "it holds Python code; use Keras's layers and keras.ops instead".to_owned();
+    }
+    // `Conv2D` is of the kind of `Conv3D`.
+    let kind = |class: &str| class.replace(|letter: char| letter.is_ascii_digit(), "");
+    let near: Vec<&str> = SUPPORTED_LAYERS
+        .iter()
+        .map(|layer| layer.class)
+        .filter(|near| kind(near).eq_ignore_ascii_case(&kind(class)))
+        .collect();
+    match near[..] {
+        [] => SEE_README.to_owned(),
+        _ => format!("{} would be; {SEE_README}", near.join(" or ")),
+    }
 }
 
 #[cfg(test)]

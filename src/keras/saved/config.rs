@@ -126,10 +126,10 @@ impl Reader {
         let graph = match class {
             "Sequential" => None,
             "Functional" | "Model" => Some(connect(&options, &mut layers, &calls)?),
-            _ => return Err(unsupported(&options)),
+            _ => return Err(options.not_of_keras()),
         };
         if object.as_object().is_some_and(is_custom) {
-            return Err(unsupported(&options));
+            return Err(options.not_of_keras());
         }
         Ok(SavedModel {
             options,
@@ -159,7 +159,7 @@ impl Reader {
             keras_2: self.keras_2,
         };
         if object.as_object().is_some_and(is_custom) {
-            return Err(unsupported(&options));
+            return Err(options.not_of_keras());
         }
         let model = match config.contains_key("layers") {
             true => Some(self.model(object, depth + 1)?),
@@ -292,13 +292,6 @@ impl<'a> Names<'a> {
             shown: of.call,
             output: of.output,
         })
-    }
-}
-
-fn unsupported(options: &Options) -> Error {
-    Error::UnsupportedLayer {
-        layer: options.layer.to_owned(),
-        class: options.class.to_owned(),
     }
 }
 

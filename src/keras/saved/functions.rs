@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::options::{Options, is_custom};
 use crate::description::Activation;
-use crate::keras::Error;
+use crate::keras::error::{Error, SEE_README};
 
 /// Slope of `hard_sigmoid` in Keras 3.
 const HARD_SIGMOID: f32 = 1.0 / 6.0;
@@ -90,12 +90,8 @@ impl Options<'_> {
             let known = NOT_ACTIVATIONS
                 .iter()
                 .find(|(known, _)| Some(*known) == name);
-            let names: Vec<_> = ACTIVATIONS.iter().map(|(name, _)| *name).collect();
-            let hint = match known {
-                Some((_, reason)) => (*reason).to_owned(),
-                None => format!("supported: {}", names.join(", ")),
-            };
-            self.unsupported(key, value, &hint)
+            let hint = known.map_or(SEE_README, |(_, reason)| reason);
+            self.unsupported(key, value, hint)
         })
     }
 

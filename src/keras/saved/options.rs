@@ -228,6 +228,17 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// The refusal of a class from outside Keras.
+    pub fn not_of_keras(&self) -> Error {
+        Error::UnsupportedLayer {
+            layer: self.layer.to_owned(),
+            class: self.class.to_owned(),
+            hint: "its code is not in the file: only Keras's own layers can be read, \
+                   in Sequential and functional models"
+                .to_owned(),
+        }
+    }
+
     pub fn unsupported(&self, option: &str, value: &Value, hint: &str) -> Error {
         Error::UnsupportedOption {
             layer: self.layer.to_owned(),
