@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use kiln::description::{Model, Node};
+use kiln::description::{Layer, Model, Node};
 use kiln::keras;
 use serde_json::{Value, json};
 
@@ -215,4 +215,14 @@ fn a_transposed_convolution_that_asks_for_too_much_is_refused() {
     refused([4, 4, 1], json!({"begin": [3, 0]}), "begins at");
     refused([4, 4, 1], json!({"begin": [u64::MAX, 0]}), "begins at");
     refused([4, 4, 1], json!({"strides": [0, 2]}), "strides");
+}
+
+/// A converted file is read by later versions, so every layer is written as it always was.
+#[test]
+fn a_layer_is_written_as_it_always_was() {
+    let golden = include_str!("golden/layers.jsonl");
+    for line in golden.lines() {
+        let layer: Layer = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        assert_eq!(serde_json::to_string(&layer).unwrap(), line);
+    }
 }

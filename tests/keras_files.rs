@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln::description::{Activation, DataFormat, Layer, Model, Padding};
+use kiln::description::{
+    Activation, ActivationLayer, BatchNormalization, Conv2D, DataFormat, Dense, Layer, Model,
+    Padding, Rescaling, Softmax,
+};
 use kiln::keras::{self, Error};
 use serde_json::Value;
 
@@ -94,8 +97,8 @@ fn every_weight_has_the_values_that_keras_saved_whatever_its_layer_is_called() {
 #[test]
 fn the_options_of_convolutions_arrive_as_they_were_set() {
     let convolutions = layers("convolutions");
-    let expected =
-        |filters, kernel_size, strides, dilation_rate, groups, padding, activation| Layer::Conv2D {
+    let expected = |filters, kernel_size, strides, dilation_rate, groups, padding, activation| {
+        Layer::Conv2D(Conv2D {
             filters,
             kernel_size,
             strides,
@@ -105,7 +108,8 @@ fn the_options_of_convolutions_arrive_as_they_were_set() {
             data_format: DataFormat::ChannelsLast,
             use_bias: groups != 2,
             activation,
-        };
+        })
+    };
     use Activation::{Elu, Linear, Relu, Softmax, Tanh};
     use Padding::{Same, Valid};
     let elu = Elu { alpha: 1.0 };
@@ -129,9 +133,8 @@ fn activations_are_told_apart_by_name_and_by_object() {
         let layers = layers(name).into_iter();
         layers
             .filter_map(|layer| match layer {
-                Layer::Dense { activation, .. } | Layer::Activation { activation } => {
-                    Some(activation)
-                }
+                Layer::Dense(Dense { activation, .. })
+                | Layer::Activation(ActivationLayer { activation }) => Some(activation),
                 _ => None,
             })
             .collect()
@@ -200,8 +203,8 @@ fn axes_are_counted_from_zero_without_the_batch() {
         let layers = layers(name).into_iter();
         layers
             .filter_map(|layer| match layer {
-                Layer::BatchNormalization { axis, .. } => Some(axis),
-                Layer::Softmax { axes } => Some(axes[0]),
+                Layer::BatchNormalization(BatchNormalization { axis, .. }) => Some(axis),
+                Layer::Softmax(Softmax { axes }) => Some(axes[0]),
                 _ => None,
             })
             .collect()
@@ -215,11 +218,13 @@ fn axes_are_counted_from_zero_without_the_batch() {
 fn rescaling_takes_a_number_a_list_or_an_array() {
     let rescalings: Vec<_> = layers("inference_only")
         .into_iter()
-        .filter(|layer| matches!(layer, Layer::Rescaling { .. }))
+        .filter(|layer| matches!(layer, Layer::Rescaling(_)))
         .collect();
-    let rescaling = |scale: &[f32], offset: &[f32]| Layer::Rescaling {
-        scale: scale.to_vec(),
-        offset: offset.to_vec(),
+    let rescaling = |scale: &[f32], offset: &[f32]| {
+        Layer::Rescaling(Rescaling {
+            scale: scale.to_vec(),
+            offset: offset.to_vec(),
+        })
     };
     assert_eq!(
         rescalings,
@@ -317,7 +322,7 @@ fn a_shared_layer_has_its_weights_once_and_the_hard_sigmoid_of_its_keras() {
             assert!(nodes[later].weights.is_empty(), "{file}");
         }
         assert_eq!(nodes[first].weights_of, None, "{file}");
-        let Layer::Dense { activation, .. } = nodes[uses("tail/hidden")].layer else {
+        let Layer::Dense(Dense { activation, .. }) = nodes[uses("tail/hidden")].layer else {
             panic!("{file}: no Dense");
         };
         assert_eq!(

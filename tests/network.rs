@@ -3,8 +3,12 @@
 use std::fmt::Debug;
 
 use kiln::description::{
-    self, Activation, BidirectionalMerge, Cell, DataFormat, Description, Interpolation, Layer,
-    MergeOp, Model, Node, Padding, Pool, Recurrent, Reduction, Statistics, Summary, Weight,
+    self, Activation, ActivationLayer, Attention, BatchNormalization, Bidirectional,
+    BidirectionalMerge, Cell, Concatenate, Conv2D, Conv2DTranspose, DataFormat, Dense, Description,
+    Embedding, GroupNormalization, Interpolation, Layer, LayerNormalization, Merge, MergeConstant,
+    MergeOp, Model, Node, Normalization, PReLU, Pad, Padding, Permute, Pool, Pooling2D, Recurrent,
+    Reduce, Reduction, Rescaling, Reshape, Resize2D, Slice, Softmax, Statistics, Summary,
+    TimeDistributed, UnitNormalization, Weight,
 };
 use kiln::network::{Backend, Network, Options};
 
@@ -118,20 +122,20 @@ impl Maker {
 }
 
 fn dense(units: usize, activation: Activation) -> Layer {
-    Layer::Dense {
+    Layer::Dense(Dense {
         units,
         use_bias: true,
         activation,
-    }
+    })
 }
 
 fn batch_normalization(axis: usize) -> Layer {
-    Layer::BatchNormalization {
+    Layer::BatchNormalization(BatchNormalization {
         axis,
         epsilon: 1e-3,
         center: true,
         scale: true,
-    }
+    })
 }
 
 fn convolution(random: &mut Random, channels: usize, data_format: DataFormat) -> Layer {
@@ -143,7 +147,7 @@ fn convolution(random: &mut Random, channels: usize, data_format: DataFormat) ->
     };
     let strided = random.between(0, 1) == 1;
     let mut size = |low, high| [random.between(low, high), random.between(low, high)];
-    Layer::Conv2D {
+    Layer::Conv2D(Conv2D {
         kernel_size: size(1, 3),
         strides: if strided { size(1, 3) } else { [1, 1] },
         dilation_rate: if strided { [1, 1] } else { size(1, 2) },
@@ -153,17 +157,17 @@ fn convolution(random: &mut Random, channels: usize, data_format: DataFormat) ->
         data_format,
         use_bias: random.between(0, 1) == 1,
         activation: random.one_of(&[Activation::Linear, Activation::Relu, Activation::Tanh]),
-    }
+    })
 }
 
 fn pooling(random: &mut Random, data_format: DataFormat) -> Layer {
-    Layer::Pooling2D {
+    Layer::Pooling2D(Pooling2D {
         kind: random.one_of(&[Pool::Max, Pool::Average]),
         pool_size: [random.between(1, 3), random.between(1, 3)],
         strides: [random.between(1, 3), random.between(1, 3)],
         padding: random.one_of(&[Padding::Valid, Padding::Same]),
         data_format,
-    }
+    })
 }
 
 #[track_caller]
@@ -246,14 +250,14 @@ fn every_activation_is_the_same_fused_and_plain() {
     ];
     for (seed, activation) in all.into_iter().enumerate() {
         let mut maker = Maker::new(seed as u64, &[5, 7]);
-        maker.then(Layer::Rescaling {
+        maker.then(Layer::Rescaling(Rescaling {
             scale: vec![6.0],
             offset: vec![0.0],
-        });
+        }));
         maker.then(dense(9, activation));
         // Softly, since exp(exp(x)) is soon beyond all numbers.
         maker.then(dense(9, Activation::Tanh));
-        maker.then(Layer::Activation { activation });
+        maker.then(Layer::Activation(ActivationLayer { activation }));
         maker.then(dense(4, Activation::Linear));
         assert_all_agree(&maker.model(), &mut Random(seed as u64));
     }
@@ -266,32 +270,32 @@ fn pictures_in_either_data_format_are_the_same_optimized_fused_and_plain() {
         let format = FORMATS[seed as usize % 2];
         let channels = random.between(1, 6);
         let size = [random.between(8, 14), random.between(8, 14)];
-        let mut maker = Maker::new(seed, &format.shape(size, channels));
+        let mut maker = Maker::new(seed, &format.join(size, channels));
         let channel_axis = format.channel_axis(3);
         for _ in 0..random.between(1, 5) {
             let last = maker.nodes.len() - 1;
-            let picture = format.picture(maker.shape(last)).unwrap();
+            let (_, channels) = format.split::<2>(maker.shape(last)).unwrap();
             let layer = match random.between(0, 9) {
                 0 => pooling(&mut random, format),
                 1 => batch_normalization(channel_axis),
-                2 => Layer::Activation {
+                2 => Layer::Activation(ActivationLayer {
                     activation: random.one_of(&[Activation::Relu, Activation::Softmax]),
-                },
+                }),
                 3 => {
                     let mut amounts = vec![[0, 0]; 3];
                     for axis in format.spatial_axes(3) {
                         amounts[axis] = [random.between(0, 2), random.between(0, 2)];
                     }
-                    Layer::Pad { amounts }
+                    Layer::Pad(Pad { amounts })
                 }
-                4 => Layer::PReLU {
+                4 => Layer::PReLU(PReLU {
                     shared_axes: format.spatial_axes(3),
-                },
-                5 => Layer::Rescaling {
+                }),
+                5 => Layer::Rescaling(Rescaling {
                     scale: vec![0.7],
                     offset: vec![random.one_of(&[0.0, 0.2])],
-                },
-                _ => convolution(&mut random, picture.channels, format),
+                }),
+                _ => convolution(&mut random, channels, format),
             };
             // A window may be larger than what is left.
             if layer.output_shape(&[maker.shape(last)]).is_ok() {
@@ -299,14 +303,14 @@ fn pictures_in_either_data_format_are_the_same_optimized_fused_and_plain() {
             }
         }
         if random.between(0, 1) == 0 {
-            maker.then(Layer::Reduce {
+            maker.then(Layer::Reduce(Reduce {
                 kind: random.one_of(&[Reduction::Mean, Reduction::Max]),
                 axes: format.spatial_axes(3),
                 keepdims: false,
-            });
+            }));
         } else {
             let len = maker.shape(maker.nodes.len() - 1).iter().product();
-            maker.then(Layer::Reshape { target: vec![len] });
+            maker.then(Layer::Reshape(Reshape { target: vec![len] }));
         }
         maker.then(batch_normalization(0));
         maker.then(dense(6, Activation::Relu));
@@ -329,17 +333,19 @@ fn branches_are_the_same_optimized_fused_and_plain() {
     for seed in 0..40 {
         let mut random = Random(seed);
         let format = random.one_of(&FORMATS);
-        let mut maker = Maker::new(seed, &format.shape([6, 5], 3));
-        let same = |activation| Layer::Conv2D {
-            filters: 3,
-            kernel_size: [3, 3],
-            strides: [1, 1],
-            dilation_rate: [1, 1],
-            groups: 1,
-            padding: Padding::Same,
-            data_format: format,
-            use_bias: true,
-            activation,
+        let mut maker = Maker::new(seed, &format.join([6, 5], 3));
+        let same = |activation| {
+            Layer::Conv2D(Conv2D {
+                filters: 3,
+                kernel_size: [3, 3],
+                strides: [1, 1],
+                dilation_rate: [1, 1],
+                groups: 1,
+                padding: Padding::Same,
+                data_format: format,
+                use_bias: true,
+                activation,
+            })
         };
         let mut open = 0;
         for _ in 0..random.between(1, 4) {
@@ -350,34 +356,34 @@ fn branches_are_the_same_optimized_fused_and_plain() {
                 0 => open,
                 1 => maker.add(same(Activation::Relu), &[open]),
                 _ => maker.add(
-                    Layer::Reduce {
+                    Layer::Reduce(Reduce {
                         kind: Reduction::Mean,
                         axes: format.spatial_axes(3),
                         keepdims: true,
-                    },
+                    }),
                     &[open],
                 ),
             };
             let op = random.one_of(&ops);
-            let merged = maker.add(Layer::Merge { op }, &[a, b]);
+            let merged = maker.add(Layer::Merge(Merge { op }), &[a, b]);
             open = maker.add(
-                Layer::Activation {
+                Layer::Activation(ActivationLayer {
                     activation: Activation::Relu,
-                },
+                }),
                 &[merged],
             );
         }
         let joined = maker.add(
-            Layer::Concatenate {
+            Layer::Concatenate(Concatenate {
                 axis: random.between(0, 2),
-            },
+            }),
             &[open, 0, open],
         );
-        let global = Layer::Reduce {
+        let global = Layer::Reduce(Reduce {
             kind: Reduction::Max,
             axes: format.spatial_axes(3),
             keepdims: false,
-        };
+        });
         maker.add(global, &[joined]);
         maker.then(dense(4, Activation::Linear));
         assert_all_agree(&maker.model(), &mut random);
@@ -420,11 +426,11 @@ fn every_recurrent_layer_is_the_same_optimized_fused_and_plain() {
                     use_bias: choice < 2,
                     ..recurrent(cell, true, backwards)
                 }));
-                maker.then(Layer::Bidirectional {
+                maker.then(Layer::Bidirectional(Bidirectional {
                     forward: recurrent(cell, return_sequences, backwards),
                     backward: recurrent(cell, return_sequences, !backwards),
                     merge,
-                });
+                }));
                 assert_all_agree(&maker.model(), &mut Random(seed as u64));
             }
         }
@@ -433,103 +439,105 @@ fn every_recurrent_layer_is_the_same_optimized_fused_and_plain() {
 
 #[test]
 fn every_other_layer_is_the_same_optimized_fused_and_plain() {
-    let layer_normalization = |axes: &[usize], statistics| Layer::LayerNormalization {
-        axes: axes.to_vec(),
-        statistics,
-        epsilon: 1e-3,
-        center: true,
-        scale: true,
+    let layer_normalization = |axes: &[usize], statistics| {
+        Layer::LayerNormalization(LayerNormalization {
+            axes: axes.to_vec(),
+            statistics,
+            epsilon: 1e-3,
+            center: true,
+            scale: true,
+        })
     };
     let mut layers = vec![
-        Layer::Permute {
+        Layer::Permute(Permute {
             axes: vec![2, 0, 1],
-        },
-        Layer::Pad {
+        }),
+        Layer::Pad(Pad {
             amounts: vec![[1, 0], [0, 2], [1, 1]],
-        },
-        Layer::Slice {
+        }),
+        Layer::Slice(Slice {
             ranges: vec![[1, 4], [0, 3], [0, 2]],
-        },
-        Layer::Normalization {
+        }),
+        Layer::Normalization(Normalization {
             axes: vec![2],
             invert: false,
-        },
-        Layer::Normalization {
+        }),
+        Layer::Normalization(Normalization {
             axes: vec![0, 2],
             invert: true,
-        },
-        Layer::Normalization {
+        }),
+        Layer::Normalization(Normalization {
             axes: vec![],
             invert: false,
-        },
-        Layer::Softmax { axes: vec![0] },
-        Layer::Softmax { axes: vec![0, 2] },
-        Layer::UnitNormalization { axes: vec![1] },
-        Layer::PReLU {
+        }),
+        Layer::Softmax(Softmax { axes: vec![0] }),
+        Layer::Softmax(Softmax { axes: vec![0, 2] }),
+        Layer::UnitNormalization(UnitNormalization { axes: vec![1] }),
+        Layer::PReLU(PReLU {
             shared_axes: vec![1],
-        },
-        Layer::PReLU {
+        }),
+        Layer::PReLU(PReLU {
             shared_axes: vec![0],
-        },
-        Layer::PReLU {
+        }),
+        Layer::PReLU(PReLU {
             shared_axes: vec![0, 1],
-        },
-        Layer::PReLU {
+        }),
+        Layer::PReLU(PReLU {
             shared_axes: vec![0, 1, 2],
-        },
-        Layer::PReLU {
+        }),
+        Layer::PReLU(PReLU {
             shared_axes: vec![],
-        },
+        }),
         layer_normalization(&[2], Statistics::MeanAndVariance),
         layer_normalization(&[0, 1], Statistics::MeanAndVariance),
         layer_normalization(&[1], Statistics::Variance),
         layer_normalization(&[2], Statistics::MeanSquare),
-        Layer::MergeConstant {
+        Layer::MergeConstant(MergeConstant {
             op: MergeOp::Maximum,
             shape: vec![5, 1, 1],
-        },
-        Layer::MergeConstant {
+        }),
+        Layer::MergeConstant(MergeConstant {
             op: MergeOp::Subtract,
             shape: vec![1, 1, 4],
-        },
-        Layer::TimeDistributed {
+        }),
+        Layer::TimeDistributed(TimeDistributed {
             layer: Box::new(dense(3, Activation::Softmax)),
-        },
-        Layer::TimeDistributed {
+        }),
+        Layer::TimeDistributed(TimeDistributed {
             layer: Box::new(Layer::Recurrent(recurrent(Cell::Lstm, false, false))),
-        },
+        }),
     ];
     for axis in 0..3 {
         layers.push(batch_normalization(axis));
-        layers.push(Layer::GroupNormalization {
+        layers.push(Layer::GroupNormalization(GroupNormalization {
             groups: [5, 3, 2][axis],
             axis,
             epsilon: 1e-3,
             center: true,
             scale: true,
-        });
+        }));
         for kind in [
             Reduction::Mean,
             Reduction::Sum,
             Reduction::Max,
             Reduction::Min,
         ] {
-            layers.push(Layer::Reduce {
+            layers.push(Layer::Reduce(Reduce {
                 kind,
                 axes: vec![axis],
                 keepdims: axis == 1,
-            });
+            }));
         }
     }
     for data_format in FORMATS {
         for interpolation in [Interpolation::Nearest, Interpolation::Bilinear] {
             // The second is some times as large in either data format.
             for size in [[7, 5], [15, 24]] {
-                layers.push(Layer::Resize2D {
+                layers.push(Layer::Resize2D(Resize2D {
                     size,
                     interpolation,
                     data_format,
-                });
+                }));
             }
         }
     }
@@ -538,23 +546,23 @@ fn every_other_layer_is_the_same_optimized_fused_and_plain() {
         maker.then(dense(4, Activation::Linear));
         maker.then(layer);
         let len = maker.shape(2).iter().product();
-        maker.then(Layer::Reshape { target: vec![len] });
+        maker.then(Layer::Reshape(Reshape { target: vec![len] }));
         maker.then(dense(3, Activation::Linear));
         assert_all_agree(&maker.model(), &mut Random(seed as u64));
     }
     for causal in [false, true] {
         let mut maker = Maker::new(7, &[6, 8]);
         let [q, k, v] = [8, 8, 4].map(|units| maker.add(dense(units, Activation::Linear), &[0]));
-        let attention = Layer::Attention {
+        let attention = Layer::Attention(Attention {
             heads: 2,
             scale: 0.5,
             use_scale: true,
             causal,
-        };
+        });
         maker.add(attention, &[q, k, v]);
         maker.then(dense(8, Activation::Linear));
         let sum = maker.nodes.len() - 1;
-        maker.add(Layer::Merge { op: MergeOp::Add }, &[sum, 0]);
+        maker.add(Layer::Merge(Merge { op: MergeOp::Add }), &[sum, 0]);
         maker.then(layer_normalization(&[1], Statistics::MeanAndVariance));
         assert_all_agree(&maker.model(), &mut Random(7));
     }
@@ -567,7 +575,7 @@ fn transposed(
     begin: [usize; 2],
     size: [usize; 2],
 ) -> Layer {
-    Layer::Conv2DTranspose {
+    Layer::Conv2DTranspose(Conv2DTranspose {
         filters: 2,
         kernel_size: [3, 2],
         strides,
@@ -577,7 +585,7 @@ fn transposed(
         data_format: DataFormat::ChannelsLast,
         use_bias: true,
         activation: Activation::Relu,
-    }
+    })
 }
 
 #[test]
@@ -597,7 +605,7 @@ fn every_transposed_convolution_is_the_same_optimized_fused_and_plain() {
     ];
     for (seed, mut layer) in layers.into_iter().enumerate() {
         for (format, shape) in FORMATS.into_iter().zip([[5, 3, 4], [4, 5, 3]]) {
-            if let Layer::Conv2DTranspose { data_format, .. } = &mut layer {
+            if let Layer::Conv2DTranspose(Conv2DTranspose { data_format, .. }) = &mut layer {
                 *data_format = format;
             }
             let mut maker = Maker::new(seed as u64, &shape);
@@ -613,34 +621,44 @@ fn every_transposed_convolution_is_the_same_optimized_fused_and_plain() {
 
 #[test]
 fn what_stands_around_a_transposed_convolution_gives_what_it_gave() {
-    let shift = || Layer::Rescaling {
-        scale: vec![2.0],
-        offset: vec![-1.0],
+    let shift = || {
+        Layer::Rescaling(Rescaling {
+            scale: vec![2.0],
+            offset: vec![-1.0],
+        })
     };
-    let pad = || Layer::Pad {
-        amounts: vec![[1, 0], [2, 1], [0, 0]],
+    let pad = || {
+        Layer::Pad(Pad {
+            amounts: vec![[1, 0], [2, 1], [0, 0]],
+        })
     };
-    let halve = || Layer::Pooling2D {
-        kind: Pool::Max,
-        pool_size: [2, 2],
-        strides: [2, 2],
-        padding: Padding::Valid,
-        data_format: DataFormat::ChannelsLast,
+    let halve = || {
+        Layer::Pooling2D(Pooling2D {
+            kind: Pool::Max,
+            pool_size: [2, 2],
+            strides: [2, 2],
+            padding: Padding::Valid,
+            data_format: DataFormat::ChannelsLast,
+        })
     };
     // Every pixel of the input is one of the result, with the bias between them: no padding, and yet zeros.
-    let alone = |size| Layer::Conv2DTranspose {
-        filters: 2,
-        kernel_size: [1, 1],
-        strides: [2, 2],
-        dilation_rate: [1, 1],
-        begin: [0, 0],
-        size,
-        data_format: DataFormat::ChannelsLast,
-        use_bias: true,
-        activation: Activation::Linear,
+    let alone = |size| {
+        Layer::Conv2DTranspose(Conv2DTranspose {
+            filters: 2,
+            kernel_size: [1, 1],
+            strides: [2, 2],
+            dilation_rate: [1, 1],
+            begin: [0, 0],
+            size,
+            data_format: DataFormat::ChannelsLast,
+            use_bias: true,
+            activation: Activation::Linear,
+        })
     };
-    let relu = || Layer::Activation {
-        activation: Activation::Relu,
+    let relu = || {
+        Layer::Activation(ActivationLayer {
+            activation: Activation::Relu,
+        })
     };
     let networks = [
         vec![shift(), alone([9, 5])],
@@ -660,10 +678,10 @@ fn what_stands_around_a_transposed_convolution_gives_what_it_gave() {
 #[test]
 fn an_embedding_gives_rows_and_refuses_what_is_no_row() {
     let mut maker = Maker::new(1, &[3]);
-    maker.then(Layer::Embedding {
+    maker.then(Layer::Embedding(Embedding {
         input_dim: 5,
         output_dim: 2,
-    });
+    }));
     let table = maker.nodes[1].weights[0].values.clone();
     let network = Network::new(maker.model(), Backend::Flex).unwrap();
     let found = network.infer(vec![4.0, 0.0, 2.7], 1).unwrap();
@@ -677,33 +695,37 @@ fn an_embedding_gives_rows_and_refuses_what_is_no_row() {
 #[test]
 fn what_a_normalization_does_is_folded_away() {
     let mut maker = Maker::new(3, &[8, 8, 2]);
-    let conv = |padding| Layer::Conv2D {
-        filters: 4,
-        kernel_size: [3, 3],
-        strides: [1, 1],
-        dilation_rate: [1, 1],
-        groups: 1,
-        padding,
-        data_format: DataFormat::ChannelsLast,
-        use_bias: false,
-        activation: Activation::Linear,
+    let conv = |padding| {
+        Layer::Conv2D(Conv2D {
+            filters: 4,
+            kernel_size: [3, 3],
+            strides: [1, 1],
+            dilation_rate: [1, 1],
+            groups: 1,
+            padding,
+            data_format: DataFormat::ChannelsLast,
+            use_bias: false,
+            activation: Activation::Linear,
+        })
     };
-    let relu = || Layer::Activation {
-        activation: Activation::Relu,
+    let relu = || {
+        Layer::Activation(ActivationLayer {
+            activation: Activation::Relu,
+        })
     };
-    maker.then(Layer::Rescaling {
+    maker.then(Layer::Rescaling(Rescaling {
         scale: vec![1.0 / 255.0],
         offset: vec![0.0],
-    });
-    maker.then(Layer::Pad {
+    }));
+    maker.then(Layer::Pad(Pad {
         amounts: vec![[1, 1], [1, 1], [0, 0]],
-    });
+    }));
     maker.then(conv(Padding::Valid));
     maker.then(batch_normalization(2));
     maker.then(relu());
     maker.then(Layer::Identity);
     maker.then(batch_normalization(2));
-    maker.then(Layer::Reshape { target: vec![256] });
+    maker.then(Layer::Reshape(Reshape { target: vec![256] }));
     maker.then(dense(3, Activation::Linear));
     let options = Options {
         optimize: true,
@@ -731,14 +753,14 @@ fn a_scale_that_turns_values_round_does_not_move_past_a_maximum() {
         maker.then(batch_normalization(2));
         let scales = &maker.nodes[1].weights[0].values;
         assert!(scales.iter().any(|&scale| scale < 0.0));
-        maker.then(Layer::Pooling2D {
+        maker.then(Layer::Pooling2D(Pooling2D {
             kind,
             pool_size: [2, 2],
             strides: [2, 2],
             padding: Padding::Valid,
             data_format: DataFormat::ChannelsLast,
-        });
-        maker.then(Layer::Reshape { target: vec![36] });
+        }));
+        maker.then(Layer::Reshape(Reshape { target: vec![36] }));
         maker.then(dense(3, Activation::Linear));
         assert_all_agree(&maker.model(), &mut Random(seed as u64));
     }
@@ -748,13 +770,13 @@ fn a_scale_that_turns_values_round_does_not_move_past_a_maximum() {
 fn scales_in_a_row_become_one_and_part_of_the_layer_behind_them() {
     let mut maker = Maker::new(9, &[4, 3]);
     for _ in 0..3 {
-        maker.then(Layer::Rescaling {
+        maker.then(Layer::Rescaling(Rescaling {
             scale: vec![0.5],
             offset: vec![0.25],
-        });
+        }));
         maker.then(batch_normalization(1));
     }
-    maker.then(Layer::Reshape { target: vec![12] });
+    maker.then(Layer::Reshape(Reshape { target: vec![12] }));
     maker.then(dense(3, Activation::Linear));
     let model = maker.model();
     assert_all_agree(&model, &mut Random(9));
@@ -765,29 +787,31 @@ fn scales_in_a_row_become_one_and_part_of_the_layer_behind_them() {
 
 #[test]
 fn a_residual_network_is_one_fused_step_and_what_no_kernel_does_stands_between_two() {
-    let conv = || Layer::Conv2D {
-        filters: 4,
-        kernel_size: [3, 3],
-        strides: [1, 1],
-        dilation_rate: [1, 1],
-        groups: 1,
-        padding: Padding::Same,
-        data_format: DataFormat::ChannelsFirst,
-        use_bias: false,
-        activation: Activation::Linear,
+    let conv = || {
+        Layer::Conv2D(Conv2D {
+            filters: 4,
+            kernel_size: [3, 3],
+            strides: [1, 1],
+            dilation_rate: [1, 1],
+            groups: 1,
+            padding: Padding::Same,
+            data_format: DataFormat::ChannelsFirst,
+            use_bias: false,
+            activation: Activation::Linear,
+        })
     };
     let steps = |between: Layer| {
         let mut maker = Maker::new(8, &[4, 6, 6]);
         let normal = maker.add(conv(), &[0]);
         let normal = maker.add(batch_normalization(0), &[normal]);
-        let sum = maker.add(Layer::Merge { op: MergeOp::Add }, &[normal, 0]);
+        let sum = maker.add(Layer::Merge(Merge { op: MergeOp::Add }), &[normal, 0]);
         maker.add(between, &[sum]);
         maker.then(conv());
-        maker.then(Layer::Reduce {
+        maker.then(Layer::Reduce(Reduce {
             kind: Reduction::Mean,
             axes: vec![1, 2],
             keepdims: false,
-        });
+        }));
         maker.then(dense(3, Activation::Softmax));
         let network = Network::new(maker.model(), Backend::Flex).unwrap();
         let steps = network.plan().steps.iter();
@@ -795,10 +819,13 @@ fn a_residual_network_is_one_fused_step_and_what_no_kernel_does_stands_between_t
     };
     // One step turns the channels to the back.
     let relu = Activation::Relu;
-    assert_eq!(steps(Layer::Activation { activation: relu }), [false, true]);
+    assert_eq!(
+        steps(Layer::Activation(ActivationLayer { activation: relu })),
+        [false, true]
+    );
     let axes = vec![2];
     assert_eq!(
-        steps(Layer::UnitNormalization { axes }),
+        steps(Layer::UnitNormalization(UnitNormalization { axes })),
         [false, true, false, false, false, true]
     );
 }
@@ -806,11 +833,11 @@ fn a_residual_network_is_one_fused_step_and_what_no_kernel_does_stands_between_t
 #[test]
 fn a_shift_before_a_padded_convolution_stays_where_it_is() {
     let mut maker = Maker::new(4, &[6, 6, 1]);
-    maker.then(Layer::Rescaling {
+    maker.then(Layer::Rescaling(Rescaling {
         scale: vec![2.0],
         offset: vec![-1.0],
-    });
-    maker.then(Layer::Conv2D {
+    }));
+    maker.then(Layer::Conv2D(Conv2D {
         filters: 2,
         kernel_size: [3, 3],
         strides: [1, 1],
@@ -820,7 +847,7 @@ fn a_shift_before_a_padded_convolution_stays_where_it_is() {
         data_format: DataFormat::ChannelsLast,
         use_bias: true,
         activation: Activation::Linear,
-    });
+    }));
     assert_all_agree(&maker.model(), &mut Random(4));
 }
 

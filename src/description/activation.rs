@@ -1,6 +1,11 @@
-//! The functions of `keras.activations`.
+//! The functions of `keras.activations`, and the layers that are nothing else.
 
 use serde::{Deserialize, Serialize};
+
+use super::layer::Describe;
+use super::shape::{Shape, ShapeError, check, check_axes, check_some_axes, error, one};
+use super::weight::{NO_WEIGHTS, WeightSpec, first, weight};
+use super::work::each_value;
 
 /// An activation function.
 ///
@@ -92,19 +97,142 @@ pub enum Activation {
     Sparsemax,
 }
 
+/// An activation as a layer of its own: `Activation`, `ReLU`, `LeakyReLU`, `ELU`.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+pub struct ActivationLayer {
+    /// The function.
+    pub activation: Activation,
+}
+
+/// `x` where positive, else `alpha * x`. Weight: `alpha`, the input's shape with 1 for the
+/// shared axes.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct PReLU {
+    /// The axes along which alpha is the same, ascending.
+    pub shared_axes: Vec<usize>,
+}
+
+/// Softmax over `axes` together.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Softmax {
+    /// The axes over which all values sum to one; ascending, at least one.
+    pub axes: Vec<usize>,
+}
+
 impl Activation {
-    /// The numbers in it.
-    pub(super) fn parameters(self) -> Vec<f32> {
+    /// Whether it takes each value for itself, whatever the axes.
+    #[must_use]
+    pub fn is_elementwise(self) -> bool {
+        !matches!(self, Self::Softmax | Self::LogSoftmax | Self::Sparsemax)
+    }
+
+    /// Checks the numbers in it.
+    pub(super) fn check(self) -> Result<(), ShapeError> {
         match self {
-            Self::LeakyRelu { negative_slope } => vec![negative_slope],
+            Self::LeakyRelu { negative_slope } => finite(&[negative_slope]),
+            Self::Celu { alpha: 0.0 } => Err(error("alpha of celu must not be 0")),
+            Self::Elu { alpha } | Self::Celu { alpha } => finite(&[alpha]),
+            Self::HardSigmoid { slope } => finite(&[slope]),
             Self::BentRelu {
                 max_value,
                 negative_slope,
                 threshold,
-            } => vec![max_value.unwrap_or(0.0), negative_slope, threshold],
-            Self::Elu { alpha } | Self::Celu { alpha } => vec![alpha],
-            Self::HardSigmoid { slope } => vec![slope],
-            _ => Vec::new(),
+            } => {
+                let numbers = [max_value.unwrap_or(0.0), negative_slope, threshold];
+                finite(&numbers)?;
+                check(numbers.iter().all(|&number| number >= 0.0), || {
+                    format!(
+                        "max_value, negative_slope and threshold are {numbers:?}, they must be numbers from 0 on"
+                    )
+                })
+            }
+            Self::Linear
+            | Self::Relu
+            | Self::Relu6
+            | Self::Selu
+            | Self::Gelu { approximate: _ }
+            | Self::Silu
+            | Self::HardSilu
+            | Self::Mish
+            | Self::Sigmoid
+            | Self::SparseSigmoid
+            | Self::LogSigmoid
+            | Self::Tanh
+            | Self::HardTanh
+            | Self::TanhShrink
+            | Self::HardShrink
+            | Self::SoftShrink
+            | Self::Softplus
+            | Self::Softsign
+            | Self::Squareplus
+            | Self::SparsePlus
+            | Self::Exponential
+            | Self::Softmax
+            | Self::LogSoftmax
+            | Self::Sparsemax => Ok(()),
         }
+    }
+}
+
+fn finite(numbers: &[f32]) -> Result<(), ShapeError> {
+    check(numbers.iter().all(|number| number.is_finite()), || {
+        format!("the numbers of the activation are {numbers:?}, they must be finite")
+    })
+}
+
+impl Describe for ActivationLayer {
+    fn output_shape(&self, inputs: &[&[usize]]) -> Shape {
+        self.activation.check()?;
+        Ok(one(inputs)?.to_vec())
+    }
+
+    fn weights(&self, _: &[&[usize]]) -> Vec<WeightSpec> {
+        NO_WEIGHTS
+    }
+
+    fn work(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        each_value(inputs, output)
+    }
+}
+
+impl PReLU {
+    /// The shape of its weight for an input of that shape.
+    #[must_use]
+    pub fn alpha_shape(&self, input: &[usize]) -> Vec<usize> {
+        let shared = |axis| self.shared_axes.contains(&axis);
+        let size = |(axis, &size)| if shared(axis) { 1 } else { size };
+        input.iter().enumerate().map(size).collect()
+    }
+}
+
+impl Describe for PReLU {
+    fn output_shape(&self, inputs: &[&[usize]]) -> Shape {
+        let input = one(inputs)?;
+        check_axes(&self.shared_axes, input)?;
+        Ok(input.to_vec())
+    }
+
+    fn weights(&self, inputs: &[&[usize]]) -> Vec<WeightSpec> {
+        vec![weight("alpha", self.alpha_shape(first(inputs)))]
+    }
+
+    fn work(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        each_value(inputs, output)
+    }
+}
+
+impl Describe for Softmax {
+    fn output_shape(&self, inputs: &[&[usize]]) -> Shape {
+        let input = one(inputs)?;
+        check_some_axes(&self.axes, input)?;
+        Ok(input.to_vec())
+    }
+
+    fn weights(&self, _: &[&[usize]]) -> Vec<WeightSpec> {
+        NO_WEIGHTS
+    }
+
+    fn work(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        each_value(inputs, output)
     }
 }

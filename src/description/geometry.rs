@@ -1,6 +1,8 @@
-//! Where a picture's axes are, and how a window moves over them.
+//! How a window slides over the axes of an example, and which of its axes are the channels.
 
 use serde::{Deserialize, Serialize};
+
+use super::shape::{MAX_ELEMENTS, ShapeError, check, elements, error};
 
 /// What a window does at the border, as TensorFlow defines it.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +14,7 @@ pub enum Padding {
     Same,
 }
 
-/// Where the channels of a picture are.
+/// Where the channels of an example are.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataFormat {
     /// `(height, width, channels)`
@@ -21,15 +23,69 @@ pub enum DataFormat {
     ChannelsFirst,
 }
 
-/// The sizes of a picture by their meaning.
+/// A window that slides over `N` axes: over a picture, rows first and columns second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PictureShape {
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// Values of a pixel.
-    pub channels: usize,
+pub struct Window<const N: usize> {
+    /// How many values it takes along each axis.
+    pub size: [usize; N],
+    /// Steps from one window to the next.
+    pub strides: [usize; N],
+    /// Steps from one value in it to the next.
+    pub dilation: [usize; N],
+    /// What happens at the border.
+    pub padding: Padding,
+}
+
+impl<const N: usize> Window<N> {
+    /// What is padded before and after axes of these sizes (`tf.nn.convolution`, "SAME"); saturates.
+    #[must_use]
+    pub fn amounts(&self, sizes: [usize; N]) -> [[usize; 2]; N] {
+        std::array::from_fn(|axis| {
+            let reach = extent(self.size[axis], self.dilation[axis]);
+            self.padding.amounts(sizes[axis], reach, self.strides[axis])
+        })
+    }
+
+    /// How many windows fit along axes of these sizes, for an input of so many channels.
+    pub(super) fn slide(
+        &self,
+        sizes: [usize; N],
+        channels: usize,
+    ) -> Result<[usize; N], ShapeError> {
+        self.check()?;
+        let mut windows = [0; N];
+        for axis in 0..N {
+            windows[axis] = self.fit(sizes[axis], axis)?;
+        }
+        // The padded input is a tensor too, and a huge window must not make it one of terabytes.
+        let amounts = self.amounts(sizes);
+        let padded = (0..N).map(|axis| {
+            let [before, after] = amounts[axis];
+            sizes[axis].saturating_add(before).saturating_add(after)
+        });
+        elements(&padded.chain([channels]).collect::<Vec<_>>())?;
+        Ok(windows)
+    }
+
+    pub(super) fn check(&self) -> Result<(), ShapeError> {
+        let (size, strides, dilation) = (self.size, self.strides, self.dilation);
+        let mut all = [size, strides, dilation].into_iter().flatten();
+        check(all.all(|n| (1..=MAX_ELEMENTS).contains(&n)), || {
+            format!(
+                "the window {size:?}, strides {strides:?} and dilation {dilation:?} must be 1 to {MAX_ELEMENTS}"
+            )
+        })
+    }
+
+    fn fit(&self, size: usize, axis: usize) -> Result<usize, ShapeError> {
+        let reach = extent(self.size[axis], self.dilation[axis]);
+        let windows = self.padding.windows(size, reach, self.strides[axis]);
+        windows.ok_or_else(|| {
+            error(format!(
+                "its window is {reach} long (dilation included), its input only {size}"
+            ))
+        })
+    }
 }
 
 impl Padding {
@@ -44,8 +100,7 @@ impl Padding {
         }
     }
 
-    /// What is padded before and after an axis of `size`, for windows of `extent`
-    /// (`tf.nn.convolution`, "SAME"); saturates.
+    /// What is padded before and after an axis of `size`, for windows of `extent`; saturates.
     #[must_use]
     pub fn amounts(self, size: usize, extent: usize, stride: usize) -> [usize; 2] {
         match self {
@@ -68,46 +123,6 @@ pub fn extent(size: usize, dilation: usize) -> usize {
         .saturating_add(1)
 }
 
-/// One axis of a transposed convolution, as that of a convolution over a picture whose pixels are
-/// as far apart as the strides, with zeros between them. All of it saturates.
-#[derive(Clone, Copy, Debug)]
-pub struct SpreadAxis {
-    /// Pixels of the input, at least one.
-    pub size: usize,
-    /// Positions from one pixel to the next.
-    pub stride: usize,
-    /// How far the kernel reaches, see [`extent`]; at least one.
-    pub reach: usize,
-    /// Where the output begins in what all pixels reach; before `reach`.
-    pub begin: usize,
-    /// How long the output is.
-    pub output: usize,
-}
-
-impl SpreadAxis {
-    /// Positions from the first pixel to the last, both included.
-    #[must_use]
-    pub fn spread(&self) -> usize {
-        let steps = self.size.saturating_sub(1);
-        steps.saturating_mul(self.stride).saturating_add(1)
-    }
-
-    /// Positions of padding before and after.
-    #[must_use]
-    pub fn padding(&self) -> [usize; 2] {
-        let before = self.reach.saturating_sub(1).saturating_sub(self.begin);
-        let end = self.begin.saturating_add(self.output);
-        [before, end.saturating_sub(self.spread())]
-    }
-
-    /// How many results there are with that padding: more than the output has if that ends before
-    /// the last pixel.
-    #[must_use]
-    pub fn results(&self) -> usize {
-        self.output.max(self.spread().saturating_sub(self.begin))
-    }
-}
-
 impl DataFormat {
     /// The axis of the channels of an example of that rank (1 at least).
     #[must_use]
@@ -125,29 +140,37 @@ impl DataFormat {
         (0..rank).filter(|&axis| axis != channel).collect()
     }
 
-    /// A shape of three axes by their meaning; `None` for any other.
+    /// The sizes of the other axes, and the number of channels; `None` for a shape of another rank
+    /// than `N + 1`.
     #[must_use]
-    pub fn picture(self, shape: &[usize]) -> Option<PictureShape> {
-        let &[first, second, third] = shape else {
-            return None;
+    pub fn split<const N: usize>(self, shape: &[usize]) -> Option<([usize; N], usize)> {
+        let (&channels, sizes) = match self {
+            Self::ChannelsLast => shape.split_last()?,
+            Self::ChannelsFirst => shape.split_first()?,
         };
-        let (height, width, channels) = match self {
-            Self::ChannelsLast => (first, second, third),
-            Self::ChannelsFirst => (second, third, first),
-        };
-        Some(PictureShape {
-            height,
-            width,
-            channels,
+        Some((sizes.try_into().ok()?, channels))
+    }
+
+    /// The shape with these sizes and so many channels.
+    #[must_use]
+    pub fn join<const N: usize>(self, sizes: [usize; N], channels: usize) -> Vec<usize> {
+        match self {
+            Self::ChannelsLast => [&sizes[..], &[channels]].concat(),
+            Self::ChannelsFirst => [&[channels], &sizes[..]].concat(),
+        }
+    }
+
+    /// The height and width of an input that must be a picture, and its channels.
+    pub(super) fn picture(self, shape: &[usize]) -> Result<([usize; 2], usize), ShapeError> {
+        self.split(shape).ok_or_else(|| {
+            error(format!(
+                "takes a picture of three axes, but its input has the shape {shape:?}"
+            ))
         })
     }
 
-    /// The shape of such a picture.
-    #[must_use]
-    pub fn shape(self, [height, width]: [usize; 2], channels: usize) -> Vec<usize> {
-        match self {
-            Self::ChannelsLast => vec![height, width, channels],
-            Self::ChannelsFirst => vec![channels, height, width],
-        }
+    /// The channels of a picture; 0 for what is none.
+    pub(super) fn channels(self, shape: &[usize]) -> usize {
+        self.split::<2>(shape).map_or(0, |(_, channels)| channels)
     }
 }

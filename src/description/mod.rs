@@ -3,30 +3,50 @@
 //! A [`Model`] is one flat graph, checked through and through: every shape is inferred here, every
 //! weight has the shape its layer asks for, and every size was bounded before memory was taken.
 //! Nothing here knows in which file a network came, nor how it is computed.
+//!
+//! Each family of layers has a file, from `activation` to `resize`; `layer` lists them all.
 
 mod activation;
+mod attention;
+mod convolution;
+mod dense;
 mod error;
 mod geometry;
 mod layer;
+mod merge;
 mod model;
+mod movement;
+mod normalization;
+mod pooling;
+mod recurrent;
+mod resize;
 mod safetensors;
 mod shape;
-mod spec;
 mod summary;
-mod windows;
+mod weight;
 mod work;
 
 pub use self::safetensors::{from_safetensors, to_safetensors};
-pub use activation::Activation;
+pub use activation::{Activation, ActivationLayer, PReLU, Softmax};
+pub use attention::Attention;
+pub use convolution::{Conv2D, Conv2DTranspose, SpreadAxis};
+pub use dense::{Dense, Embedding};
 pub use error::Error;
-pub use geometry::{DataFormat, Padding, PictureShape, SpreadAxis, extent};
-pub use layer::{
-    BidirectionalMerge, Cell, Interpolation, Layer, MergeOp, Pool, Recurrent, Reduction, Statistics,
-};
+pub use geometry::{DataFormat, Padding, Window, extent};
+pub use layer::Layer;
+pub use merge::{Concatenate, Merge, MergeConstant, MergeOp};
 pub use model::{Description, MAX_NAME, MAX_NODES, Model, Node, Weight};
+pub use movement::{Broadcast, Pad, Permute, Reshape, Slice};
+pub use normalization::{
+    BatchNormalization, GroupNormalization, LayerNormalization, Normalization, Rescaling,
+    Statistics, UnitNormalization,
+};
+pub use pooling::{Pool, Pooling2D, Reduce, Reduction};
+pub use recurrent::{Bidirectional, BidirectionalMerge, Cell, Recurrent, TimeDistributed};
+pub use resize::{Interpolation, Resize2D};
 pub use shape::{MAX_ELEMENTS, MAX_PARAMETERS, MAX_RANK, MAX_VALUES, MAX_WORK, ShapeError};
-pub use spec::WeightSpec;
 pub use summary::{Row, Summary};
+pub use weight::WeightSpec;
 
 pub(crate) use model::check_name;
 pub(crate) use shape::{elements, product};

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::layer::Layer;
 use super::shape::{MAX_ELEMENTS, MAX_PARAMETERS, MAX_VALUES, MAX_WORK, elements, product};
-use super::spec::WeightSpec;
 use super::summary::Summary;
+use super::weight::WeightSpec;
 
 /// Most nodes of a network.
 pub const MAX_NODES: usize = 4096;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Use;
-use crate::description::{Activation, Layer, product};
+use crate::description::{Activation, Attention, Dense, Layer, product};
 use crate::keras::Error;
 use crate::keras::saved::{Argument, size};
 use crate::keras::weights::Variable;
@@ -28,12 +28,12 @@ pub fn attention(used: &mut Use) -> Read {
         }
     };
     let use_scale = used.options.bool("use_scale", false)?;
-    let layer = Layer::Attention {
+    let layer = Layer::Attention(Attention {
         heads: 1,
         scale: 1.0,
         use_scale,
         causal: is_causal(used)?,
-    };
+    });
     let node = used.push_part("", layer, &[query, key, value])?;
     if use_scale {
         used.variable(Variable {
@@ -68,29 +68,29 @@ pub fn multi_head_attention(used: &mut Use) -> Read {
     let (units, output_shape) = output(used, *features, positions)?;
 
     let project = |used: &mut Use, part, input, size: usize| {
-        let layer = Layer::Dense {
+        let layer = Layer::Dense(Dense {
             units: heads.saturating_mul(size),
             use_bias,
             activation: Activation::Linear,
-        };
+        });
         let flat = positions_in_a_row(used, input)?;
         used.push_part(part, layer, &[flat])
     };
     let queries = project(used, "query", query, key_dim)?;
     let keys = project(used, "key", key, key_dim)?;
     let values = project(used, "value", value, value_dim)?;
-    let layer = Layer::Attention {
+    let layer = Layer::Attention(Attention {
         heads,
         scale: (1.0 / (key_dim as f64).sqrt()) as f32,
         use_scale: false,
         causal: is_causal(used)?,
-    };
+    });
     let attended = used.push_part("attention", layer, &[queries, keys, values])?;
-    let layer = Layer::Dense {
+    let layer = Layer::Dense(Dense {
         units,
         use_bias,
         activation: Activation::Linear,
-    };
+    });
     let node = used.push_part("attention_output", layer, &[attended])?;
     for (part, path, node, inner) in [
         ("query", "query_dense", queries, [heads, key_dim]),

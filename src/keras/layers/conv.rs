@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::Use;
-use crate::description::{Activation, DataFormat, Layer, Padding, extent};
+use crate::description::{
+    Activation, Conv2D, Conv2DTranspose, DataFormat, Layer, Pad, Padding, extent,
+};
 use crate::keras::Error;
 use crate::keras::weights::Variable;
 
@@ -26,14 +28,11 @@ impl Flat {
         let is_line = used.options.class.contains("1D");
         let data_format = used.options.data_format()?;
         let shape = used.shape(input);
-        let sizes = match (is_line, &shape[..], data_format) {
-            (true, &[steps, channels], DataFormat::ChannelsLast)
-            | (true, &[channels, steps], DataFormat::ChannelsFirst) => Some(([1, steps], channels)),
-            (false, shape, format) => {
-                let picture = format.picture(shape);
-                picture.map(|p| ([p.height, p.width], p.channels))
-            }
-            _ => None,
+        let sizes = match is_line {
+            true => data_format
+                .split(&shape)
+                .map(|([steps], channels)| ([1, steps], channels)),
+            false => data_format.split(&shape),
         };
         let (size, channels) = sizes.ok_or_else(|| {
             used.error(format!(
@@ -71,19 +70,16 @@ impl Flat {
         if !self.is_line {
             return Ok(self.input);
         }
-        let target = self.data_format.shape(self.size, self.channels);
+        let target = self.data_format.join(self.size, self.channels);
         used.reshape("picture", self.input, target)
     }
 
     /// The layer's output, without the height that a line has not.
     pub fn back(&self, used: &mut Use, node: usize) -> Read {
-        let shape = used.shape(node);
-        match (self.is_line, self.data_format, &shape[..]) {
-            (true, DataFormat::ChannelsLast, &[1, steps, channels]) => {
-                used.reshape("line", node, vec![steps, channels])
-            }
-            (true, DataFormat::ChannelsFirst, &[channels, 1, steps]) => {
-                used.reshape("line", node, vec![channels, steps])
+        match self.data_format.split(&used.shape(node)) {
+            Some(([1, steps], channels)) if self.is_line => {
+                let line = self.data_format.join([steps], channels);
+                used.reshape("line", node, line)
             }
             _ => Ok(node),
         }
@@ -107,7 +103,7 @@ impl Flat {
         if let Some(ends) = width.and_then(|axis| amounts.get_mut(axis)) {
             *ends = [reach - 1, 0];
         }
-        let padded = used.push_part("causal", Layer::Pad { amounts }, &[picture])?;
+        let padded = used.push_part("causal", Layer::Pad(Pad { amounts }), &[picture])?;
         Ok((padded, Padding::Valid))
     }
 }
@@ -141,7 +137,7 @@ pub fn conv(used: &mut Use) -> Read {
     let flat = Flat::of(used)?;
     let window = Window::of(used, &flat)?;
     let (picture, padding) = flat.padded(used, window.reach(1))?;
-    let layer = Layer::Conv2D {
+    let layer = Layer::Conv2D(Conv2D {
         filters: used.options.size("filters")?,
         kernel_size: window.kernel_size,
         strides: window.strides,
@@ -151,7 +147,7 @@ pub fn conv(used: &mut Use) -> Read {
         data_format: flat.data_format,
         use_bias: used.options.bool("use_bias", true)?,
         activation: used.options.activation()?,
-    };
+    });
     let node = used.push(layer, picture)?;
     let kernel = used.specs(node).remove(0).1;
     kernel_and_bias(used, &flat, node, ("kernel", &["kernel"]), kernel);
@@ -165,11 +161,12 @@ pub fn depthwise_conv(used: &mut Use) -> Read {
     let window = Window::of(used, &flat)?;
     let (picture, padding) = flat.padded(used, window.reach(1))?;
     let multiplier = used.options.size_or("depth_multiplier", 1)?;
-    let layer = depthwise(&flat, &window, multiplier, padding).with_output(
-        used.options.bool("use_bias", true)?,
-        used.options.activation()?,
-    );
-    let node = used.push(layer, picture)?;
+    let layer = Conv2D {
+        use_bias: used.options.bool("use_bias", true)?,
+        activation: used.options.activation()?,
+        ..depthwise(&flat, &window, multiplier, padding)
+    };
+    let node = used.push(Layer::Conv2D(layer), picture)?;
     let [height, width] = window.kernel_size;
     let kernel = vec![height, width, flat.channels, multiplier];
     let names = ("kernel", &["kernel", "depthwise_kernel"][..]);
@@ -185,9 +182,8 @@ pub fn separable_conv(used: &mut Use) -> Read {
     let (picture, padding) = flat.padded(used, window.reach(1))?;
     let multiplier = used.options.size_or("depth_multiplier", 1)?;
     let layer = depthwise(&flat, &window, multiplier, padding);
-    let layer = layer.with_output(false, Activation::Linear);
-    let deep = used.push_part("depthwise", layer, &[picture])?;
-    let layer = Layer::Conv2D {
+    let deep = used.push_part("depthwise", Layer::Conv2D(layer), &[picture])?;
+    let layer = Layer::Conv2D(Conv2D {
         filters: used.options.size("filters")?,
         kernel_size: [1, 1],
         strides: [1, 1],
@@ -197,7 +193,7 @@ pub fn separable_conv(used: &mut Use) -> Read {
         data_format: flat.data_format,
         use_bias: used.options.bool("use_bias", true)?,
         activation: used.options.activation()?,
-    };
+    });
     let node = used.push(layer, deep)?;
     let [height, width] = window.kernel_size;
     used.variable(Variable {
@@ -213,8 +209,9 @@ pub fn separable_conv(used: &mut Use) -> Read {
     flat.back(used, node)
 }
 
-fn depthwise(flat: &Flat, window: &Window, multiplier: usize, padding: Padding) -> Layer {
-    Layer::Conv2D {
+/// One without bias and activation, of which every channel is a group.
+fn depthwise(flat: &Flat, window: &Window, multiplier: usize, padding: Padding) -> Conv2D {
+    Conv2D {
         filters: flat.channels.saturating_mul(multiplier),
         kernel_size: window.kernel_size,
         strides: window.strides,
@@ -224,22 +221,6 @@ fn depthwise(flat: &Flat, window: &Window, multiplier: usize, padding: Padding) 
         data_format: flat.data_format,
         use_bias: false,
         activation: Activation::Linear,
-    }
-}
-
-impl Layer {
-    /// A convolution with another bias and activation.
-    fn with_output(mut self, bias: bool, function: Activation) -> Self {
-        if let Self::Conv2D {
-            use_bias,
-            activation,
-            ..
-        } = &mut self
-        {
-            *use_bias = bias;
-            *activation = function;
-        }
-        self
     }
 }
 
@@ -292,7 +273,7 @@ pub fn conv_transpose(used: &mut Use) -> Read {
         output_padding: output_padding.map(|padding| padding[axis]),
     };
     let [[begin_y, size_y], [begin_x, size_x]] = [along(0).cut(padding), along(1).cut(padding)];
-    let layer = Layer::Conv2DTranspose {
+    let layer = Layer::Conv2DTranspose(Conv2DTranspose {
         filters: used.options.size("filters")?,
         kernel_size: window.kernel_size,
         strides: window.strides,
@@ -302,7 +283,7 @@ pub fn conv_transpose(used: &mut Use) -> Read {
         data_format: flat.data_format,
         use_bias: used.options.bool("use_bias", true)?,
         activation: used.options.activation()?,
-    };
+    });
     let picture = flat.picture(used)?;
     let node = used.push(layer, picture)?;
     let kernel = used.specs(node).remove(0).1;

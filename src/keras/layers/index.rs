@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Use;
 use super::ops::first;
-use crate::description::Layer;
+use crate::description::{Layer, Reshape, Slice};
 use crate::keras::Error;
 use crate::keras::saved::Argument;
 
@@ -23,8 +23,8 @@ pub fn get_item(used: &mut Use) -> Result<usize, Error> {
         used.options.unsupported("key", key, hint)
     };
     let (ranges, target) = slices(key, &used.shape(input)).ok_or_else(refuse)?;
-    let part = used.push_part("slice", Layer::Slice { ranges }, &[input])?;
-    used.push(Layer::Reshape { target }, part)
+    let part = used.push_part("slice", Layer::Slice(Slice { ranges }), &[input])?;
+    used.push(Layer::Reshape(Reshape { target }), part)
 }
 
 /// What is kept of each axis, and the shape that is left.

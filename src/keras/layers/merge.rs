@@ -1,7 +1,7 @@
 //! Layers of several inputs.
 
 use super::Use;
-use crate::description::{Layer, MergeOp};
+use crate::description::{Concatenate, Layer, Merge, MergeOp};
 use crate::keras::Error;
 
 type Read = Result<usize, Error>;
@@ -30,7 +30,7 @@ pub fn of_equal_rank(used: &mut Use, op: MergeOp, inputs: &[usize]) -> Read {
         let target = ones.chain(shape).collect();
         equal.push(used.reshape("axes", input, target)?);
     }
-    used.push_part("", Layer::Merge { op }, &equal)
+    used.push_part("", Layer::Merge(Merge { op }), &equal)
 }
 
 /// `keras.layers.Concatenate`
@@ -38,5 +38,5 @@ pub fn concatenate(used: &mut Use) -> Read {
     let inputs = used.call.tensors();
     let rank = inputs.first().map_or(0, |&input| used.shape(input).len());
     let axis = used.options.axis("axis", rank)?;
-    used.push_part("", Layer::Concatenate { axis }, &inputs)
+    used.push_part("", Layer::Concatenate(Concatenate { axis }), &inputs)
 }

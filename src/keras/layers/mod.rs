@@ -22,7 +22,7 @@ use super::Error;
 use super::graph::Graph;
 use super::saved::{Argument, Call, Options, SavedLayer};
 use super::weights::Variable;
-use crate::description::{Layer, Node, Weight};
+use crate::description::{Layer, Node, Reshape, Weight};
 
 pub use supported::{
     LayerSupport, SUPPORTED_FORMATS, SUPPORTED_LAYERS, supported_markdown, supported_operations,
@@ -186,7 +186,7 @@ impl Use<'_> {
         if self.shape(input) == target {
             return Ok(input);
         }
-        self.push_part(part, Layer::Reshape { target }, &[input])
+        self.push_part(part, Layer::Reshape(Reshape { target }), &[input])
     }
 
     /// Reads a layer that is inside this one, for an input of that shape: the one node that it must

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::Use;
-use crate::description::{Layer, Statistics, product};
+use crate::description::{
+    BatchNormalization, GroupNormalization, Layer, LayerNormalization, Normalization, Statistics,
+    UnitNormalization, product,
+};
 use crate::keras::Error;
 use crate::keras::saved::{number, plain};
 use crate::keras::weights::Variable;
@@ -16,12 +19,12 @@ pub fn batch_normalization(used: &mut Use) -> Read {
         used.options.check_unset(key)?;
     }
     let input = used.input()?;
-    let layer = Layer::BatchNormalization {
+    let layer = Layer::BatchNormalization(BatchNormalization {
         axis: used.options.axis("axis", used.shape(input).len())?,
         epsilon: used.options.number("epsilon", 1e-3)?,
         center: used.options.bool("center", true)?,
         scale: used.options.bool("scale", true)?,
-    };
+    });
     stored(used, layer, input)
 }
 
@@ -33,26 +36,26 @@ pub fn layer_normalization(used: &mut Use) -> Read {
         false => Statistics::MeanAndVariance,
     };
     let input = used.input()?;
-    let layer = Layer::LayerNormalization {
+    let layer = Layer::LayerNormalization(LayerNormalization {
         axes: used.options.axes("axis", used.shape(input).len())?,
         statistics,
         epsilon: used.options.number("epsilon", 1e-3)?,
         center: used.options.bool("center", true)?,
         scale: rms || used.options.bool("scale", true)?,
-    };
+    });
     stored(used, layer, input)
 }
 
 /// `keras.layers.RMSNormalization`
 pub fn rms_normalization(used: &mut Use) -> Read {
     let input = used.input()?;
-    let layer = Layer::LayerNormalization {
+    let layer = Layer::LayerNormalization(LayerNormalization {
         axes: used.options.axes("axis", used.shape(input).len())?,
         statistics: Statistics::MeanSquare,
         epsilon: used.options.number("epsilon", 1e-6)?,
         center: false,
         scale: true,
-    };
+    });
     let node = used.push(layer, input)?;
     for (index, (_, shape)) in used.specs(node).into_iter().enumerate() {
         used.variable(Variable {
@@ -76,13 +79,13 @@ pub fn group_normalization(used: &mut Use) -> Read {
         Some(-1) => shape[axis],
         _ => used.options.size_or("groups", 32)?,
     };
-    let layer = Layer::GroupNormalization {
+    let layer = Layer::GroupNormalization(GroupNormalization {
         groups,
         axis,
         epsilon: used.options.number("epsilon", 1e-3)?,
         center: used.options.bool("center", true)?,
         scale: used.options.bool("scale", true)?,
-    };
+    });
     stored(used, layer, input)
 }
 
@@ -90,7 +93,7 @@ pub fn group_normalization(used: &mut Use) -> Read {
 pub fn unit_normalization(used: &mut Use) -> Read {
     let input = used.input()?;
     let axes = used.options.axes("axis", used.shape(input).len())?;
-    used.push(Layer::UnitNormalization { axes }, input)
+    used.push(Layer::UnitNormalization(UnitNormalization { axes }), input)
 }
 
 fn stored(used: &mut Use, layer: Layer, input: usize) -> Read {
@@ -111,10 +114,10 @@ pub fn normalization(used: &mut Use) -> Read {
     let invert = used.options.bool("invert", false)?;
     let Some((mean, variance)) = used.options.get("mean").zip(used.options.get("variance")) else {
         let node = used.push(
-            Layer::Normalization {
+            Layer::Normalization(Normalization {
                 axes: axes.clone(),
                 invert,
-            },
+            }),
             input,
         )?;
         if axes.is_empty() {
@@ -132,7 +135,7 @@ pub fn normalization(used: &mut Use) -> Read {
         (_, true) => axes,
         _ => return Err(used.error("its mean and variance have different shapes")),
     };
-    let node = used.push(Layer::Normalization { axes, invert }, input)?;
+    let node = used.push(Layer::Normalization(Normalization { axes, invert }), input)?;
     let expected = used.specs(node).remove(0).1;
     let fits = product(&expected) == Some(mean.len());
     // A flat array of that many values, or one with axes of size 1 between them.

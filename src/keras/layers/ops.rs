@@ -8,7 +8,10 @@ use super::index::get_item;
 use super::merge::of_equal_rank;
 use super::normalization::values;
 use super::reshape::resolve_target;
-use crate::description::{Activation, Layer, MergeOp, Reduction};
+use crate::description::{
+    Activation, ActivationLayer, Concatenate, Layer, MergeConstant, MergeOp, Permute, Reduce,
+    Reduction, Rescaling, Reshape, Softmax,
+};
 use crate::keras::Error;
 use crate::keras::saved::{Argument, brief, number, plain, resolve_axis};
 
@@ -164,18 +167,18 @@ pub fn first(used: &Use) -> Read {
 
 fn function(used: &mut Use, activation: Activation) -> Read {
     let input = first(used)?;
-    used.push(Layer::Activation { activation }, input)
+    used.push(Layer::Activation(ActivationLayer { activation }), input)
 }
 
 fn softmax(used: &mut Use) -> Read {
     let input = first(used)?;
     let axes = axes(used, input)?.unwrap_or_else(|| vec![used.shape(input).len() - 1]);
-    used.push(Layer::Softmax { axes }, input)
+    used.push(Layer::Softmax(Softmax { axes }), input)
 }
 
 fn affine(used: &mut Use, input: usize, scale: f32, offset: f32) -> Read {
     let (scale, offset) = (vec![scale], vec![offset]);
-    used.push(Layer::Rescaling { scale, offset }, input)
+    used.push(Layer::Rescaling(Rescaling { scale, offset }), input)
 }
 
 /// An operation on two tensors, or on one and a number or an array.
@@ -192,10 +195,10 @@ fn binary(used: &mut Use, op: MergeOp) -> Read {
         (Some(Argument::Json(constant)), Some(&Argument::Tensor(input))) => match op {
             MergeOp::Divide => Err(used.error("a division of a constant is not supported")),
             MergeOp::Subtract => {
-                let layer = Layer::Rescaling {
+                let layer = Layer::Rescaling(Rescaling {
                     scale: vec![-1.0],
                     offset: vec![0.0],
-                };
+                });
                 let negative = used.push_part("negative", layer, &[input])?;
                 with_constant(used, MergeOp::Add, negative, constant)
             }
@@ -241,7 +244,7 @@ fn with_constant(used: &mut Use, op: MergeOp, input: usize, constant: &Value) ->
         )));
     }
     let shape = [vec![1; rank - shape.len()], shape].concat();
-    let node = used.push(Layer::MergeConstant { op, shape }, input)?;
+    let node = used.push(Layer::MergeConstant(MergeConstant { op, shape }), input)?;
     used.fill(node, vec![values]);
     Ok(node)
 }
@@ -251,7 +254,7 @@ fn concatenate(used: &mut Use) -> Read {
     let input = first(used)?;
     let axes = axes(used, input)?.unwrap_or_default();
     match axes[..] {
-        [axis] => used.push_part("", Layer::Concatenate { axis }, &inputs),
+        [axis] => used.push_part("", Layer::Concatenate(Concatenate { axis }), &inputs),
         _ => Err(used.error("it needs one axis that is not the batch")),
     }
 }
@@ -278,11 +281,11 @@ fn reduce(used: &mut Use, kind: Reduction) -> Read {
     let axes = axes(used, input)?.filter(|axes| !axes.is_empty());
     let axes = axes.ok_or_else(|| used.error("it needs axes, none of them the batch"))?;
     let keepdims = flag(used, &["keepdims", "keep_dims"])?;
-    let layer = Layer::Reduce {
+    let layer = Layer::Reduce(Reduce {
         kind,
         axes,
         keepdims,
-    };
+    });
     used.push(layer, input)
 }
 
@@ -304,7 +307,7 @@ fn reshape(used: &mut Use) -> Read {
         let hint = "expected -1 for the batch and sizes from 1 on for the rest";
         used.options.unsupported("newshape", value, hint)
     })?;
-    used.push(Layer::Reshape { target }, input)
+    used.push(Layer::Reshape(Reshape { target }), input)
 }
 
 fn transpose(used: &mut Use) -> Read {
@@ -326,7 +329,7 @@ fn transpose(used: &mut Use) -> Read {
         let hint = "expected all axes, the batch first";
         used.options.unsupported("axes", value, hint)
     })?;
-    used.push(Layer::Permute { axes }, input)
+    used.push(Layer::Permute(Permute { axes }), input)
 }
 
 fn expand_dims(used: &mut Use) -> Read {
@@ -340,7 +343,7 @@ fn expand_dims(used: &mut Use) -> Read {
         used.options.unsupported("axis", axis, hint)
     })?;
     target.insert(at, 1);
-    used.push(Layer::Reshape { target }, input)
+    used.push(Layer::Reshape(Reshape { target }), input)
 }
 
 fn squeeze(used: &mut Use) -> Read {
@@ -353,5 +356,5 @@ fn squeeze(used: &mut Use) -> Read {
     }
     let kept = (0..shape.len()).filter(|axis| !axes.contains(axis));
     let target = kept.map(|axis| shape[axis]).collect();
-    used.push(Layer::Reshape { target }, input)
+    used.push(Layer::Reshape(Reshape { target }), input)
 }

@@ -2,7 +2,7 @@
 
 use super::Use;
 use super::pooling::axes_of_windows;
-use crate::description::{DataFormat, Interpolation, Layer, PictureShape};
+use crate::description::{DataFormat, Interpolation, Layer, Pad, Rescaling, Resize2D, Slice};
 use crate::keras::Error;
 
 type Read = Result<usize, Error>;
@@ -16,7 +16,7 @@ pub fn zero_padding(used: &mut Use) -> Read {
     axes.into_iter()
         .zip(borders)
         .for_each(|(axis, ends)| amounts[axis] = ends);
-    used.push(Layer::Pad { amounts }, input)
+    used.push(Layer::Pad(Pad { amounts }), input)
 }
 
 /// `keras.layers.Cropping1D` and `Cropping2D`
@@ -28,7 +28,7 @@ pub fn cropping(used: &mut Use) -> Read {
     for (axis, [before, after]) in axes.into_iter().zip(borders) {
         ranges[axis] = [before, shape[axis].saturating_sub(after)];
     }
-    used.push(Layer::Slice { ranges }, input)
+    used.push(Layer::Slice(Slice { ranges }), input)
 }
 
 /// Along which axes how much is added or cut off.
@@ -52,22 +52,22 @@ pub fn up_sampling(used: &mut Use) -> Read {
         };
         let [size] = used.options.sizes("size", [2])?;
         let picture = used.reshape("picture", input, vec![steps, 1, features])?;
-        let layer = Layer::Resize2D {
+        let layer = Layer::Resize2D(Resize2D {
             size: [times(steps, size), 1],
             interpolation: Interpolation::Nearest,
             data_format: DataFormat::ChannelsLast,
-        };
+        });
         let larger = used.push(layer, picture)?;
         return used.reshape("steps", larger, vec![times(steps, size), features]);
     }
     let data_format = used.options.data_format()?;
-    let picture = picture(used, data_format, &shape)?;
+    let ([height, width], _) = picture(used, data_format, &shape)?;
     let [down, right] = used.options.sizes("size", [2, 2])?;
-    let layer = Layer::Resize2D {
-        size: [times(picture.height, down), times(picture.width, right)],
+    let layer = Layer::Resize2D(Resize2D {
+        size: [times(height, down), times(width, right)],
         interpolation: interpolation(used, Interpolation::Nearest)?,
         data_format,
-    };
+    });
     used.push(layer, input)
 }
 
@@ -79,11 +79,11 @@ pub fn resizing(used: &mut Use) -> Read {
     }
     let data_format = used.options.data_format()?;
     picture(used, data_format, &used.shape(input))?;
-    let layer = Layer::Resize2D {
+    let layer = Layer::Resize2D(Resize2D {
         size: [used.options.size("height")?, used.options.size("width")?],
         interpolation: interpolation(used, Interpolation::Bilinear)?,
         data_format,
-    };
+    });
     used.push(layer, input)
 }
 
@@ -101,11 +101,11 @@ pub fn center_crop(used: &mut Use) -> Read {
     let input = used.input()?;
     let shape = used.shape(input);
     let data_format = used.options.data_format()?;
-    let from = picture(used, data_format, &shape)?;
+    let ([height, width], _) = picture(used, data_format, &shape)?;
     let size = [used.options.size("height")?, used.options.size("width")?];
     let mut kept = data_format.spatial_axes(shape.len()).into_iter().zip(size);
     let mut ranges: Vec<[usize; 2]> = shape.iter().map(|&size| [0, size]).collect();
-    if from.height < size[0] || from.width < size[1] {
+    if height < size[0] || width < size[1] {
         return Err(used.error(format!(
             "its input {shape:?} is smaller than the {size:?} to crop, which is not supported"
         )));
@@ -115,26 +115,26 @@ pub fn center_crop(used: &mut Use) -> Read {
         ranges[axis] = [begin, begin + size];
         Some(())
     });
-    used.push(Layer::Slice { ranges }, input)
+    used.push(Layer::Slice(Slice { ranges }), input)
 }
 
 /// `keras.layers.Rescaling`
 pub fn rescaling(used: &mut Use) -> Read {
-    let layer = Layer::Rescaling {
+    let layer = Layer::Rescaling(Rescaling {
         scale: used.options.numbers("scale", 1.0)?,
         offset: used.options.numbers("offset", 0.0)?,
-    };
+    });
     let input = used.input()?;
     used.push(layer, input)
 }
 
-/// The input as a picture.
+/// The height and width of an input that must be a picture, and its channels.
 pub fn picture(
     used: &Use,
     data_format: DataFormat,
     shape: &[usize],
-) -> Result<PictureShape, Error> {
-    data_format.picture(shape).ok_or_else(|| {
+) -> Result<([usize; 2], usize), Error> {
+    data_format.split(shape).ok_or_else(|| {
         used.error(format!(
             "it takes a picture of three axes, but its input has the shape {shape:?}"
         ))

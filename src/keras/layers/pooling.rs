@@ -2,7 +2,7 @@
 
 use super::Use;
 use super::conv::Flat;
-use crate::description::{Layer, Pool, Reduction};
+use crate::description::{Layer, Pool, Pooling2D, Reduce, Reduction};
 use crate::keras::Error;
 
 type Read = Result<usize, Error>;
@@ -19,13 +19,13 @@ pub fn pooling(used: &mut Use) -> Read {
         Some(_) => flat.sizes(used, "strides", 2, 1)?,
         None => pool_size,
     };
-    let layer = Layer::Pooling2D {
+    let layer = Layer::Pooling2D(Pooling2D {
         kind,
         pool_size,
         strides,
         padding: used.options.padding()?,
         data_format: flat.data_format,
-    };
+    });
     let picture = flat.picture(used)?;
     let pooled = used.push(layer, picture)?;
     flat.back(used, pooled)
@@ -38,11 +38,11 @@ pub fn global_pooling(used: &mut Use) -> Read {
         false => Reduction::Mean,
     };
     let input = used.input()?;
-    let layer = Layer::Reduce {
+    let layer = Layer::Reduce(Reduce {
         kind,
         axes: axes_of_windows(used, used.shape(input).len())?,
         keepdims: used.options.bool("keepdims", false)?,
-    };
+    });
     used.push(layer, input)
 }
 

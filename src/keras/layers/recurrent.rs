@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::Use;
-use crate::description::{Activation, BidirectionalMerge, Cell, Layer, Recurrent, check_name};
+use crate::description::{
+    Activation, Bidirectional, BidirectionalMerge, Cell, Layer, Recurrent, TimeDistributed,
+    check_name,
+};
 use crate::keras::Error;
 use crate::keras::saved::{Options, is_custom};
 use crate::keras::weights::Variable;
@@ -68,11 +71,11 @@ pub fn bidirectional(used: &mut Use) -> Read {
             return Err(used.options.unsupported("merge_mode", value, &hint));
         }
     };
-    let layer = Layer::Bidirectional {
+    let layer = Layer::Bidirectional(Bidirectional {
         forward,
         backward,
         merge,
-    };
+    });
     let input = used.input()?;
     let node = used.push(layer, input)?;
     for (index, (name, shape)) in used.specs(node).into_iter().enumerate() {
@@ -102,10 +105,10 @@ pub fn time_distributed(used: &mut Use) -> Read {
     let (layer, variables) = used.inside(options, step)?;
     let layer = match layer {
         // These look at the last axis only, and so at one step as well as at all.
-        Layer::Dense { .. } | Layer::Activation { .. } | Layer::Identity => layer,
-        layer => Layer::TimeDistributed {
+        Layer::Dense(_) | Layer::Activation(_) | Layer::Identity => layer,
+        layer => Layer::TimeDistributed(TimeDistributed {
             layer: Box::new(layer),
-        },
+        }),
     };
     let node = used.push(layer, input)?;
     let inner_trainable = options.bool("trainable", true)?;

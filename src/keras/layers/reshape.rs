@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Use;
-use crate::description::{DataFormat, Layer, elements};
+use crate::description::{Broadcast, DataFormat, Layer, Permute, Reshape, elements};
 use crate::keras::Error;
 use crate::keras::saved::resolve_axis;
 
@@ -15,11 +15,11 @@ pub fn flatten(used: &mut Use) -> Read {
     let shape = used.shape(input);
     if used.options.data_format()? == DataFormat::ChannelsFirst && shape.len() > 1 {
         let axes = (1..shape.len()).chain([0]).collect();
-        input = used.push_part("channels_last", Layer::Permute { axes }, &[input])?;
+        input = used.push_part("channels_last", Layer::Permute(Permute { axes }), &[input])?;
     }
     let total = elements(&shape).map_err(|e| used.error(e))?;
     let target = vec![total];
-    used.push(Layer::Reshape { target }, input)
+    used.push(Layer::Reshape(Reshape { target }), input)
 }
 
 /// `keras.layers.Reshape`
@@ -29,7 +29,7 @@ pub fn reshape(used: &mut Use) -> Read {
     let value = value.ok_or_else(|| used.options.absent(key))?;
     let input = used.input()?;
     let target = reshape_target(used, key, value, input)?;
-    used.push(Layer::Reshape { target }, input)
+    used.push(Layer::Reshape(Reshape { target }), input)
 }
 
 /// A shape without the batch axis, its one `-1` replaced by what is left of the input.
@@ -84,7 +84,7 @@ pub fn permute(used: &mut Use) -> Read {
         let hint = format!("expected the numbers from 1 to {rank} in some order");
         used.options.unsupported("dims", value, &hint)
     })?;
-    used.push(Layer::Permute { axes }, input)
+    used.push(Layer::Permute(Permute { axes }), input)
 }
 
 /// `keras.layers.RepeatVector`: `(features)` to `(n, features)`.
@@ -96,5 +96,5 @@ pub fn repeat_vector(used: &mut Use) -> Read {
     };
     let row = used.reshape("row", input, vec![1, features])?;
     let target = vec![times, features];
-    used.push(Layer::Broadcast { target }, row)
+    used.push(Layer::Broadcast(Broadcast { target }), row)
 }

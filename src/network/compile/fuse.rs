@@ -2,7 +2,6 @@
 //! picture that a convolution reads, and activations.
 
 use super::Graph;
-use super::lower::is_elementwise;
 use super::op::{Folding, INPUT, Work};
 use super::to_kernels;
 use crate::description::Activation;
@@ -63,7 +62,7 @@ pub(super) fn activations(graph: &mut Graph, notes: &mut Vec<String>) {
     for index in 1..graph.ops.len() {
         let op = &graph.ops[index];
         let fits = matches!(op.work, Work::Activation)
-            && is_elementwise(op.activation)
+            && op.activation.is_elementwise()
             && to_kernels::activation(op.activation).is_some();
         let Some(source) = op.inputs.first().filter(|_| fits) else {
             continue;

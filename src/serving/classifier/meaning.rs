@@ -19,23 +19,10 @@ impl Meaning {
         let mut probabilities: Vec<bool> = Vec::with_capacity(model.nodes().len());
         for node in model.nodes() {
             let mut inputs = node.inputs.iter().map(|&from| probabilities[from]);
-            let result = match &node.layer {
-                Layer::Identity
-                | Layer::Reshape { .. }
-                | Layer::Permute { .. }
-                | Layer::Slice { .. }
-                | Layer::Concatenate { .. }
-                | Layer::Reduce {
-                    kind: Reduction::Mean,
-                    ..
-                }
-                | Layer::Merge {
-                    op: MergeOp::Average,
-                }
-                | Layer::Activation {
-                    activation: Activation::Linear,
-                } => !node.inputs.is_empty() && inputs.all(|input| input),
-                layer => makes_probabilities(layer),
+            let result = match effect(&node.layer) {
+                Effect::Makes => true,
+                Effect::Keeps => !node.inputs.is_empty() && inputs.all(|input| input),
+                Effect::Loses => false,
             };
             probabilities.push(result);
         }
@@ -62,29 +49,73 @@ impl Meaning {
     }
 }
 
-fn makes_probabilities(layer: &Layer) -> bool {
-    let activation = match layer {
-        Layer::Softmax { .. } => return true,
-        Layer::TimeDistributed { layer } => return makes_probabilities(layer),
-        Layer::Dense { activation, .. }
-        | Layer::Conv2D { activation, .. }
-        | Layer::Activation { activation } => activation,
-        _ => return false,
-    };
-    matches!(
-        activation,
+/// What a layer does to probabilities.
+enum Effect {
+    /// Gives some, whatever it gets.
+    Makes,
+    /// Gives some where it gets some.
+    Keeps,
+    /// Gives other numbers.
+    Loses,
+}
+
+fn effect(layer: &Layer) -> Effect {
+    match layer {
+        Layer::Softmax(_) => Effect::Makes,
+        Layer::Dense(layer) => effect_of(layer.activation),
+        Layer::Conv2D(layer) => effect_of(layer.activation),
+        Layer::Activation(layer) if layer.activation == Activation::Linear => Effect::Keeps,
+        Layer::Activation(layer) => effect_of(layer.activation),
+        Layer::TimeDistributed(repeated) => match effect(&repeated.layer) {
+            Effect::Makes => Effect::Makes,
+            Effect::Keeps | Effect::Loses => Effect::Loses,
+        },
+        Layer::Reduce(layer) if layer.kind == Reduction::Mean => Effect::Keeps,
+        Layer::Merge(layer) if layer.op == MergeOp::Average => Effect::Keeps,
+        Layer::Identity
+        | Layer::Reshape(_)
+        | Layer::Permute(_)
+        | Layer::Slice(_)
+        | Layer::Concatenate(_) => Effect::Keeps,
+        Layer::Input
+        | Layer::Broadcast(_)
+        | Layer::Pad(_)
+        | Layer::Resize2D(_)
+        | Layer::Rescaling(_)
+        | Layer::Normalization(_)
+        | Layer::Conv2DTranspose(_)
+        | Layer::Pooling2D(_)
+        | Layer::Reduce(_)
+        | Layer::Merge(_)
+        | Layer::MergeConstant(_)
+        | Layer::BatchNormalization(_)
+        | Layer::LayerNormalization(_)
+        | Layer::GroupNormalization(_)
+        | Layer::UnitNormalization(_)
+        | Layer::PReLU(_)
+        | Layer::Embedding(_)
+        | Layer::Recurrent(_)
+        | Layer::Bidirectional(_)
+        | Layer::Attention(_) => Effect::Loses,
+    }
+}
+
+/// What a function does, after something that mixes values.
+fn effect_of(activation: Activation) -> Effect {
+    match activation {
         Activation::Softmax
-            | Activation::Sparsemax
-            | Activation::Sigmoid
-            | Activation::HardSigmoid { .. }
-            | Activation::SparseSigmoid
-    )
+        | Activation::Sparsemax
+        | Activation::Sigmoid
+        | Activation::HardSigmoid { .. }
+        | Activation::SparseSigmoid => Effect::Makes,
+        _ => Effect::Loses,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::{Description, Node, Summary};
+    use crate::description::{Dense, Description, Merge, Node, Softmax, Summary};
 
     #[test]
     fn logits_become_probabilities_and_probabilities_stay() {
@@ -119,16 +150,16 @@ mod tests {
     }
 
     fn dense(activation: Activation) -> Layer {
-        Layer::Dense {
+        Layer::Dense(Dense {
             units: 10,
             use_bias: true,
             activation,
-        }
+        })
     }
 
     #[test]
     fn the_last_activation_says_what_the_scores_are() {
-        let softmax = || Layer::Softmax { axes: vec![0] };
+        let softmax = || Layer::Softmax(Softmax { axes: vec![0] });
         for (activation, then, meaning) in [
             (Activation::Softmax, Layer::Identity, Meaning::Probabilities),
             (Activation::Sigmoid, Layer::Identity, Meaning::Probabilities),
@@ -151,7 +182,7 @@ mod tests {
             model(vec![
                 (dense(Activation::Softmax), vec![0]),
                 (dense(second), vec![0]),
-                (Layer::Merge { op }, vec![1, 2]),
+                (Layer::Merge(Merge { op }), vec![1, 2]),
             ])
         };
         for (second, op, meaning) in [

@@ -43,31 +43,19 @@ fn scales_itself(model: &Model) -> bool {
     const DOWN: f32 = 1.0 / 64.0;
     /// Of values 0 to 1 neither mean nor deviation is so large.
     const LARGE: f32 = 2.0;
-    let moves_only = |layer: &Layer| {
-        matches!(
-            layer,
-            Layer::Input
-                | Layer::Identity
-                | Layer::Permute { .. }
-                | Layer::Reshape { .. }
-                | Layer::Broadcast { .. }
-                | Layer::Pad { .. }
-                | Layer::Slice { .. }
-                | Layer::Resize2D { .. }
-        )
-    };
-    let Some(first) = model.nodes().iter().find(|node| !moves_only(&node.layer)) else {
+    let mut nodes = model.nodes().iter();
+    let Some(first) = nodes.find(|node| !node.layer.moves_only()) else {
         return false;
     };
     let mut weights = first.weights.iter().flat_map(|weight| &weight.values);
     match &first.layer {
-        Layer::Rescaling { scale, .. } => scale.iter().all(|scale| scale.abs() <= DOWN),
-        Layer::MergeConstant { op, .. } => match op {
+        Layer::Rescaling(layer) => layer.scale.iter().all(|scale| scale.abs() <= DOWN),
+        Layer::MergeConstant(layer) => match layer.op {
             MergeOp::Multiply => weights.all(|factor| factor.abs() <= DOWN),
             MergeOp::Divide => weights.all(|divisor| divisor.abs() >= 1.0 / DOWN),
             _ => weights.any(|shift| shift.abs() >= LARGE),
         },
-        Layer::Normalization { .. } => weights.any(|moment| moment.abs() >= LARGE),
+        Layer::Normalization(_) => weights.any(|moment| moment.abs() >= LARGE),
         _ => false,
     }
 }

@@ -1,18 +1,23 @@
 //! A description becomes operations: channels last, without the layers that do nothing.
+//!
+//! A function for each layer, in a file for each family; they are named after those of
+//! [`crate::description`].
 
+mod activation;
+mod dense;
+mod merge;
+mod movement;
 mod normalization;
 mod pictures;
 mod sequences;
-mod weighted;
 mod weights;
 mod wire;
 
 use super::Graph;
-use super::affine::Affine;
 use super::op::{INPUT, Op, Source, Work};
-use crate::description::{Activation, DataFormat, Layer, Model, Node, Reduction};
+use crate::description::{Activation, Layer, Model, Node};
 use crate::network::Error;
-use weights::{Weights, wide};
+use weights::Weights;
 use wire::{Wire, moves_nothing};
 
 /// Turns nodes into operations, one after the other.
@@ -71,47 +76,40 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// The operations of the node at hand.
     fn lower(&mut self, weights: Weights) -> Result<Wire, Error> {
         let node = self.node;
-        let shape = &node.output_shape;
         Ok(match &node.layer {
             Layer::Input => return Err(self.refuse("is a second input")),
             Layer::Identity => self.wire(0).clone(),
-            Layer::Reshape { .. } => Wire::row_major(self.plain(0).value, shape),
-            Layer::Permute { axes } => {
-                let wire = self.wire(0);
-                let axes = axes.iter().map(|&axis| wire.axes[axis]).collect();
-                Wire {
-                    axes,
-                    ..wire.clone()
-                }
-            }
-            Layer::Broadcast { .. } => self.keep_order(Work::Broadcast),
-            Layer::Pad { amounts } => {
-                let amounts = self.wire(0).per_stored_axis(amounts);
-                self.keep_order(Work::Pad(amounts))
-            }
-            Layer::Slice { ranges } => {
-                let ranges = self.wire(0).per_stored_axis(ranges);
-                self.keep_order(Work::Slice(ranges))
-            }
-            Layer::Rescaling { scale, offset } => {
-                let [scale, offset] = [scale, offset].map(|v| wide(v));
-                self.affine(&scale, &offset, self.node.output_shape.len() - 1)
-            }
-            Layer::Activation { activation } => self.activation(self.wire(0).clone(), *activation),
-            Layer::Merge { op } => self.merge(Work::Merge(*op)),
-            Layer::Concatenate { axis } => {
-                let order = self.common_order();
-                let axis = order.iter().position(|a| a == axis).unwrap_or(0);
-                self.merge(Work::Concatenate { axis })
-            }
-            Layer::Reduce {
-                kind,
-                axes,
-                keepdims,
-            } => self.reduce(*kind, axes, *keepdims),
-            _ => return self.lower_with_weights(weights),
+            Layer::Reshape(_) => self.reshape(),
+            Layer::Permute(layer) => self.permute(layer),
+            Layer::Broadcast(_) => self.keep_order(Work::Broadcast),
+            Layer::Pad(layer) => self.pad(layer),
+            Layer::Slice(layer) => self.slice(layer),
+            Layer::Resize2D(layer) => self.resize(layer),
+            Layer::Rescaling(layer) => self.rescaling(layer),
+            Layer::Normalization(layer) => self.normalization(layer, weights)?,
+            Layer::Dense(layer) => self.dense(layer, weights),
+            Layer::Conv2D(layer) => self.convolution(layer, weights),
+            Layer::Conv2DTranspose(layer) => self.transposed_convolution(layer, weights),
+            Layer::Pooling2D(layer) => self.pooling(layer),
+            Layer::Reduce(layer) => self.reduce(layer),
+            Layer::Merge(layer) => self.merge(Work::Merge(layer.op)),
+            Layer::MergeConstant(layer) => self.merge_constant(layer, weights),
+            Layer::Concatenate(layer) => self.concatenate(layer),
+            Layer::BatchNormalization(layer) => self.batch_normalization(layer, weights)?,
+            Layer::LayerNormalization(layer) => self.layer_normalization(layer, weights),
+            Layer::GroupNormalization(layer) => self.group_normalization(layer, weights),
+            Layer::UnitNormalization(layer) => self.unit_normalization(layer),
+            Layer::Activation(layer) => self.activation(self.wire(0).clone(), layer.activation),
+            Layer::PReLU(layer) => self.prelu(layer, weights),
+            Layer::Softmax(layer) => self.softmax(layer),
+            Layer::Embedding(layer) => self.embedding(layer, weights),
+            Layer::Recurrent(layer) => self.recurrent(*layer, weights),
+            Layer::Bidirectional(layer) => self.bidirectional(layer, weights),
+            Layer::TimeDistributed(layer) => self.time_distributed(layer, weights)?,
+            Layer::Attention(layer) => self.attention(layer, weights),
         })
     }
 
@@ -167,82 +165,14 @@ impl<'a> Lowering<'a> {
         wire.with(value, shape)
     }
 
-    /// `x * scale + offset` along `axis` of the node's input.
-    fn affine(&mut self, scale: &[f64], offset: &[f64], axis: usize) -> Wire {
-        let axis = self.wire(0).axes[axis];
-        self.keep_order(Work::Affine(Affine::new(scale, offset, axis)))
-    }
-
-    /// Applies `activation` to a wire of the node's own output shape.
-    fn activation(&mut self, wire: Wire, activation: Activation) -> Wire {
-        if activation == Activation::Linear {
-            return wire;
-        }
-        let wire = if is_elementwise(activation) {
-            wire
-        } else {
-            // Along the last axis as Keras has it.
-            let (axes, shape) = wire.turned(&(0..wire.axes.len()).collect::<Vec<_>>());
-            let value = if moves_nothing(&axes, &wire.stored) {
-                wire.value
-            } else {
-                self.push(Work::Permute(axes), vec![wire.source()], &shape)
-            };
-            Wire::row_major(value, &shape)
-        };
-        let value = self.push(Work::Activation, vec![wire.source()], &wire.stored);
-        self.ops[value].activation = activation;
-        wire.with(value, wire.stored.clone())
-    }
-
-    /// The order in which the largest of the node's inputs is stored.
-    fn common_order(&self) -> Vec<usize> {
-        let wires = (0..self.node.inputs.len()).map(|index| self.wire(index));
-        let largest = wires.max_by_key(|wire| wire.stored.iter().product::<usize>());
-        largest.map(Wire::order).unwrap_or_default()
-    }
-
-    fn merge(&mut self, work: Work) -> Wire {
-        let order = self.common_order();
+    /// Adds an operation that takes all inputs in Keras's order, and gives its output in that order.
+    fn in_order(&mut self, work: Work) -> Wire {
+        let shape = &self.node.output_shape;
         let inputs = (0..self.node.inputs.len())
-            .map(|index| self.arrange(index, &order))
+            .map(|index| self.plain(index))
             .collect();
-        let shape: Vec<usize> = order.iter().map(|&a| self.node.output_shape[a]).collect();
-        let value = self.push(work, inputs, &shape);
-        Wire::ordered(value, shape, &order)
-    }
-
-    fn reduce(&mut self, kind: Reduction, axes: &[usize], keepdims: bool) -> Wire {
-        let wire = self.wire(0).clone();
-        let reduced: Vec<usize> = axes.iter().map(|&axis| wire.axes[axis]).collect();
-        let one = |(axis, &size): (usize, &usize)| if reduced.contains(&axis) { 1 } else { size };
-        let kept: Vec<usize> = wire.stored.iter().enumerate().map(one).collect();
-        let mut stored = reduced.clone();
-        stored.sort_unstable();
-        let work = Work::Reduce { kind, axes: stored };
-        let value = self.push(work, vec![wire.source()], &kept);
-        let result = wire.with(value, kept);
-        if keepdims {
-            return result;
-        }
-        // All the axes that stay, in Keras's order; the others have size 1.
-        let stay: Vec<usize> = (0..result.axes.len())
-            .filter(|a| !axes.contains(a))
-            .collect();
-        let gone = axes.iter().copied();
-        let order: Vec<usize> = stay.iter().copied().chain(gone).collect();
-        let (turn, shape) = result.turned(&order);
-        let value = if moves_nothing(&turn, &result.stored) {
-            value
-        } else {
-            self.push(Work::Permute(turn), vec![result.source()], &shape)
-        };
-        Wire::row_major(value, &self.node.output_shape)
-    }
-
-    /// The node's input as a picture `[height, width, channels]`.
-    fn picture(&mut self, format: DataFormat) -> Source {
-        self.arrange(0, picture_order(format))
+        let value = self.push(work, inputs, shape);
+        Wire::row_major(value, shape)
     }
 
     /// The node's input with `axes` merged into one that comes last; the order
@@ -258,21 +188,6 @@ impl<'a> Lowering<'a> {
         (source, order, full)
     }
 
-    /// What a layer over pictures gives, with its activation.
-    fn picture_wire(&mut self, value: usize, format: DataFormat, activation: Activation) -> Wire {
-        let stored = self.ops[value].shape.clone();
-        self.activation(
-            Wire::ordered(value, stored, picture_order(format)),
-            activation,
-        )
-    }
-
-    /// The node's output shape as a picture `[height, width, channels]`.
-    fn picture_shape(&self, format: DataFormat) -> Vec<usize> {
-        let order = picture_order(format).iter();
-        order.map(|&axis| self.node.output_shape[axis]).collect()
-    }
-
     /// An error that names the node.
     fn refuse(&self, reason: impl Into<String>) -> Error {
         Error::Layer {
@@ -280,21 +195,5 @@ impl<'a> Lowering<'a> {
             class: self.node.class.clone(),
             reason: reason.into(),
         }
-    }
-}
-
-/// Whether a function takes each value for itself, whatever the axes.
-pub(in crate::network) fn is_elementwise(activation: Activation) -> bool {
-    !matches!(
-        activation,
-        Activation::Softmax | Activation::LogSoftmax | Activation::Sparsemax
-    )
-}
-
-/// The axes of a picture in the order height, width, channels.
-fn picture_order(format: DataFormat) -> &'static [usize] {
-    match format {
-        DataFormat::ChannelsLast => &[0, 1, 2],
-        DataFormat::ChannelsFirst => &[1, 2, 0],
     }
 }

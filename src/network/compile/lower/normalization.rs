@@ -3,7 +3,10 @@
 use super::Lowering;
 use super::weights::{Weights, wide};
 use super::wire::Wire;
-use crate::description::{MergeOp, Statistics};
+use crate::description::{
+    BatchNormalization, GroupNormalization, LayerNormalization, MergeOp, Normalization, Rescaling,
+    Statistics, UnitNormalization,
+};
 use crate::network::Error;
 use crate::network::compile::affine::Affine;
 use crate::network::compile::op::{Source, Work};
@@ -13,18 +16,50 @@ use crate::network::compile::op::{Source, Work};
 const FAR_MEAN: f64 = 16.0;
 
 impl Lowering<'_> {
+    pub(super) fn rescaling(&mut self, layer: &Rescaling) -> Wire {
+        let [scale, offset] = [&layer.scale, &layer.offset].map(|values| wide(values));
+        self.affine(&scale, &offset, self.node.output_shape.len() - 1)
+    }
+
+    pub(super) fn batch_normalization(
+        &mut self,
+        layer: &BatchNormalization,
+        mut weights: Weights,
+    ) -> Result<Wire, Error> {
+        let [gamma, beta, mean, variance] =
+            ["gamma", "beta", "moving_mean", "moving_variance"].map(|name| weights.take(name));
+        let all = [&gamma[..], &beta, &mean, &variance];
+        let affine = Affine::batch_norm(all, layer.epsilon, 0);
+        if !affine.is_finite() {
+            let reason = "its moving_variance makes a scale that is not a finite number";
+            return Err(self.refuse(reason));
+        }
+        Ok(self.affine(&affine.scale, &affine.offset, layer.axis))
+    }
+
+    /// `x * scale + offset` along `axis` of the node's input.
+    fn affine(&mut self, scale: &[f64], offset: &[f64], axis: usize) -> Wire {
+        let axis = self.wire(0).axes[axis];
+        self.keep_order(Work::Affine(Affine::new(scale, offset, axis)))
+    }
+
+    pub(super) fn unit_normalization(&mut self, layer: &UnitNormalization) -> Wire {
+        let (source, order, full) = self.axes_last(&layer.axes);
+        let view = source.shape.clone();
+        let value = self.push(Work::UnitNormalize, vec![source], &view);
+        Wire::ordered(value, full, &order)
+    }
+
     pub(super) fn layer_normalization(
         &mut self,
+        layer: &LayerNormalization,
         mut weights: Weights,
-        axes: &[usize],
-        statistics: Statistics,
-        epsilon: f32,
     ) -> Wire {
-        let (source, order, full) = self.axes_last(axes);
+        let (source, order, full) = self.axes_last(&layer.axes);
         let view = source.shape.clone();
         let work = Work::Normalize {
-            statistics,
-            epsilon,
+            statistics: layer.statistics,
+            epsilon: layer.epsilon,
         };
         let value = self.push(work, vec![source], &view);
         let value = self.gamma_and_beta(&mut weights, value, view.clone(), view.len() - 1);
@@ -33,11 +68,10 @@ impl Lowering<'_> {
 
     pub(super) fn group_normalization(
         &mut self,
+        layer: &GroupNormalization,
         mut weights: Weights,
-        groups: usize,
-        axis: usize,
-        epsilon: f32,
     ) -> Wire {
+        let (groups, axis) = (layer.groups, layer.axis);
         let rank = self.node.output_shape.len();
         let others = (0..rank).filter(|&other| other != axis);
         let order: Vec<usize> = std::iter::once(axis).chain(others).collect();
@@ -49,7 +83,7 @@ impl Lowering<'_> {
         source.shape.clone_from(&view);
         let work = Work::Normalize {
             statistics: Statistics::MeanAndVariance,
-            epsilon,
+            epsilon: layer.epsilon,
         };
         let value = self.push(work, vec![source], &view);
         let by_channel = vec![channels, total / channels];
@@ -87,10 +121,10 @@ impl Lowering<'_> {
     /// `(x - mean) / deviation`, or the other way round.
     pub(super) fn normalization(
         &mut self,
+        layer: &Normalization,
         mut weights: Weights,
-        axes: &[usize],
-        invert: bool,
     ) -> Result<Wire, Error> {
+        let invert = layer.invert;
         let mean = wide(&weights.take("mean"));
         let variance = weights.take("variance");
         let deviation: Vec<f64> = variance
@@ -99,7 +133,7 @@ impl Lowering<'_> {
             .collect();
         let pairs = || mean.iter().zip(&deviation);
         let far = !invert && pairs().any(|(mean, deviation)| mean.abs() > FAR_MEAN * deviation);
-        let (mut source, order, full) = self.axes_last(axes);
+        let (mut source, order, full) = self.axes_last(&layer.axes);
         let view = source.shape.clone();
         let axis = view.len() - 1;
         let (scale, offset): (Vec<f64>, Vec<f64>) = if invert {

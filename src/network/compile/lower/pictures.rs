@@ -1,79 +1,41 @@
-//! Convolution and pooling as operations over pictures, channels last.
+//! Convolution, pooling and resizing as operations over pictures, channels last.
 
 use std::sync::Arc;
 
 use super::Lowering;
-use super::weighted::linear;
+use super::dense::linear;
 use super::weights::Weights;
 use super::wire::Wire;
-use crate::description::{Activation, Layer, SpreadAxis, extent};
-use crate::network::Error;
+use crate::description::{
+    self, Activation, Conv2D, Conv2DTranspose, DataFormat, Pooling2D, Resize2D,
+};
 use crate::network::compile::op::{Conv, Linear, Source, Window, Work};
 
 impl Lowering<'_> {
-    pub(super) fn convolution(&mut self, weights: Weights) -> Result<Wire, Error> {
-        let Layer::Conv2D {
-            filters,
-            kernel_size,
-            strides,
-            dilation_rate,
-            groups,
-            padding,
-            data_format,
-            activation,
-            ..
-        } = self.node.layer
-        else {
-            return Err(self.refuse("is not a convolution"));
-        };
-        let source = self.picture(data_format);
-        let size = [source.shape[0], source.shape[1]];
-        let pad = |axis: usize| {
-            let extent = extent(kernel_size[axis], dilation_rate[axis]);
-            let [before, after] = padding.amounts(size[axis], extent, strides[axis]);
-            (before, after)
-        };
+    pub(super) fn convolution(&mut self, layer: &Conv2D, weights: Weights) -> Wire {
+        let source = self.picture(layer.data_format);
         let conv = Conv {
-            linear: linear(weights, filters),
-            window: Window {
-                size: kernel_size,
-                strides,
-                dilation: dilation_rate,
-                padding: [pad(0), pad(1)],
-            },
+            linear: linear(weights, layer.filters),
+            window: window(layer.window(), &source),
             spread: [1, 1],
-            groups,
+            groups: layer.groups,
         };
-        let shape = self.picture_shape(data_format);
+        let shape = self.picture_shape(layer.data_format);
         let value = self.push(Work::Conv(conv), vec![source], &shape);
-        Ok(self.picture_wire(value, data_format, activation))
+        self.picture_wire(value, layer.data_format, layer.activation)
     }
 
     /// Pixel `x` adds its tap `t` to `y = stride * x + t - begin`: over the spread picture, a convolution with the kernel
     /// turned by half.
-    pub(super) fn transposed_convolution(&mut self, mut weights: Weights) -> Result<Wire, Error> {
-        let Layer::Conv2DTranspose {
-            filters,
-            kernel_size,
-            strides,
-            dilation_rate,
-            begin,
-            data_format,
-            activation,
-            ..
-        } = self.node.layer
-        else {
-            return Err(self.refuse("is not a transposed convolution"));
-        };
+    pub(super) fn transposed_convolution(
+        &mut self,
+        layer: &Conv2DTranspose,
+        mut weights: Weights,
+    ) -> Wire {
+        let (filters, data_format) = (layer.filters, layer.data_format);
         let source = self.picture(data_format);
         let shape = self.picture_shape(data_format);
-        let axes = [0, 1].map(|axis| SpreadAxis {
-            size: source.shape[axis],
-            stride: strides[axis],
-            reach: extent(kernel_size[axis], dilation_rate[axis]),
-            begin: begin[axis],
-            output: shape[axis],
-        });
+        let axes = layer.axes([source.shape[0], source.shape[1]]);
         let conv = Conv {
             linear: Linear {
                 kernel: Arc::new(turned(&weights.take("kernel"), filters, source.shape[2])),
@@ -81,12 +43,12 @@ impl Lowering<'_> {
                 outputs: filters,
             },
             window: Window {
-                size: kernel_size,
+                size: layer.kernel_size,
                 strides: [1, 1],
-                dilation: dilation_rate,
+                dilation: layer.dilation_rate,
                 padding: axes.map(|axis| axis.padding().into()),
             },
-            spread: strides,
+            spread: layer.strides,
             groups: 1,
         };
         // With an output padding of 0 it may end before the last pixel.
@@ -100,35 +62,65 @@ impl Lowering<'_> {
             };
             value = self.push(Work::Slice(kept), vec![made], &shape);
         }
-        Ok(self.picture_wire(value, data_format, activation))
+        self.picture_wire(value, data_format, layer.activation)
     }
 
-    pub(super) fn pooling(&mut self) -> Result<Wire, Error> {
-        let Layer::Pooling2D {
-            kind,
-            pool_size,
-            strides,
-            padding,
-            data_format,
-        } = self.node.layer
-        else {
-            return Err(self.refuse("is not a pooling layer"));
+    pub(super) fn pooling(&mut self, layer: &Pooling2D) -> Wire {
+        let source = self.picture(layer.data_format);
+        let work = Work::Pool {
+            kind: layer.kind,
+            window: window(layer.window(), &source),
         };
-        let source = self.picture(data_format);
-        let size = [source.shape[0], source.shape[1]];
-        let pad = |axis: usize| {
-            let [before, after] = padding.amounts(size[axis], pool_size[axis], strides[axis]);
-            (before, after)
-        };
-        let window = Window {
-            size: pool_size,
-            strides,
-            dilation: [1, 1],
-            padding: [pad(0), pad(1)],
-        };
-        let shape = self.picture_shape(data_format);
-        let value = self.push(Work::Pool { kind, window }, vec![source], &shape);
-        Ok(self.picture_wire(value, data_format, Activation::Linear))
+        let shape = self.picture_shape(layer.data_format);
+        let value = self.push(work, vec![source], &shape);
+        self.picture_wire(value, layer.data_format, Activation::Linear)
+    }
+
+    pub(super) fn resize(&mut self, layer: &Resize2D) -> Wire {
+        let source = self.picture(layer.data_format);
+        let shape = self.picture_shape(layer.data_format);
+        let work = Work::Resize(layer.interpolation);
+        let value = self.push(work, vec![source], &shape);
+        self.picture_wire(value, layer.data_format, Activation::Linear)
+    }
+
+    /// The node's input as a picture `[height, width, channels]`.
+    fn picture(&mut self, format: DataFormat) -> Source {
+        self.arrange(0, picture_order(format))
+    }
+
+    /// The node's output shape as a picture `[height, width, channels]`.
+    fn picture_shape(&self, format: DataFormat) -> Vec<usize> {
+        let order = picture_order(format).iter();
+        order.map(|&axis| self.node.output_shape[axis]).collect()
+    }
+
+    /// What a layer over pictures gives, with its activation.
+    fn picture_wire(&mut self, value: usize, format: DataFormat, activation: Activation) -> Wire {
+        let stored = self.ops[value].shape.clone();
+        self.activation(
+            Wire::ordered(value, stored, picture_order(format)),
+            activation,
+        )
+    }
+}
+
+/// The axes of a picture in the order height, width, channels.
+fn picture_order(format: DataFormat) -> &'static [usize] {
+    match format {
+        DataFormat::ChannelsLast => &[0, 1, 2],
+        DataFormat::ChannelsFirst => &[1, 2, 0],
+    }
+}
+
+/// A window over that picture, with what it pads.
+fn window(window: description::Window<2>, picture: &Source) -> Window {
+    let amounts = window.amounts([picture.shape[0], picture.shape[1]]);
+    Window {
+        size: window.size,
+        strides: window.strides,
+        dilation: window.dilation,
+        padding: amounts.map(Into::into),
     }
 }
 

@@ -5,56 +5,41 @@ use std::sync::Arc;
 use super::Lowering;
 use super::weights::Weights;
 use super::wire::Wire;
-use crate::description::{Layer, Node, Recurrent};
+use crate::description::{Attention, Bidirectional, Layer, Node, Recurrent, TimeDistributed};
 use crate::network::Error;
-use crate::network::compile::op::{Attention, INPUT, RecurrentWork, Work};
+use crate::network::compile::op::{self, INPUT, RecurrentWork, Work};
 
 impl Lowering<'_> {
-    pub(super) fn sequence(&mut self, mut weights: Weights) -> Result<Wire, Error> {
-        let node = self.node;
-        let shape = &node.output_shape;
-        let work = match &node.layer {
-            Layer::Embedding { output_dim, .. } => Work::Embedding {
-                table: weights.take("embeddings"),
-                width: *output_dim,
-            },
-            Layer::Recurrent(options) => {
-                Work::Recurrent(Box::new(recurrent(&mut weights, "", *options)))
-            }
-            Layer::Bidirectional {
-                forward,
-                backward,
-                merge,
-            } => Work::Bidirectional {
-                forward: Box::new(recurrent(&mut weights, "forward_", *forward)),
-                backward: Box::new(recurrent(&mut weights, "backward_", *backward)),
-                merge: *merge,
-            },
-            Layer::Attention {
-                heads,
-                scale,
-                causal,
-                ..
-            } => {
-                let learned = weights.take("scale").first().copied().unwrap_or(1.0);
-                Work::Attention(Attention {
-                    heads: *heads,
-                    scale: scale * learned,
-                    causal: *causal,
-                })
-            }
-            Layer::TimeDistributed { layer } => return self.each(layer, weights),
-            _ => return Err(self.refuse("is not known here")),
-        };
-        let inputs = (0..node.inputs.len())
-            .map(|index| self.plain(index))
-            .collect();
-        let value = self.push(work, inputs, shape);
-        Ok(Wire::row_major(value, shape))
+    pub(super) fn recurrent(&mut self, layer: Recurrent, mut weights: Weights) -> Wire {
+        let work = direction(&mut weights, "", layer);
+        self.in_order(Work::Recurrent(Box::new(work)))
+    }
+
+    pub(super) fn bidirectional(&mut self, layer: &Bidirectional, mut weights: Weights) -> Wire {
+        let forward = direction(&mut weights, "forward_", layer.forward);
+        let backward = direction(&mut weights, "backward_", layer.backward);
+        self.in_order(Work::Bidirectional {
+            forward: Box::new(forward),
+            backward: Box::new(backward),
+            merge: layer.merge,
+        })
+    }
+
+    pub(super) fn attention(&mut self, layer: &Attention, mut weights: Weights) -> Wire {
+        let learned = weights.take("scale").first().copied().unwrap_or(1.0);
+        self.in_order(Work::Attention(op::Attention {
+            heads: layer.heads,
+            scale: layer.scale * learned,
+            causal: layer.causal,
+        }))
     }
 
     /// A plan of its own for each entry of the first axis.
-    fn each(&mut self, layer: &Layer, weights: Weights) -> Result<Wire, Error> {
+    pub(super) fn time_distributed(
+        &mut self,
+        layer: &TimeDistributed,
+        weights: Weights,
+    ) -> Result<Wire, Error> {
         let source = self.plain(0);
         let input = Node {
             name: self.node.name.clone(),
@@ -67,7 +52,7 @@ impl Lowering<'_> {
         };
         let shape = &self.node.output_shape;
         let inner = Node {
-            layer: layer.clone(),
+            layer: (*layer.layer).clone(),
             inputs: vec![0],
             output_shape: shape.get(1..).unwrap_or_default().to_vec(),
             ..input.clone()
@@ -82,7 +67,8 @@ impl Lowering<'_> {
     }
 }
 
-fn recurrent(weights: &mut Weights, prefix: &str, options: Recurrent) -> RecurrentWork {
+/// A recurrent layer with its weights, before whose names stands `prefix`.
+fn direction(weights: &mut Weights, prefix: &str, options: Recurrent) -> RecurrentWork {
     let mut take = |name: &str| weights.take(&format!("{prefix}{name}"));
     RecurrentWork {
         options,
