@@ -1,18 +1,10 @@
-//! The tree of saved models → one flat graph in topological order.
+//! The flat graph while it grows: the nodes, and which variables of the file are their weights.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::Error;
-use super::layers::{self, Place};
-use super::saved::{
-    Argument, Call, SavedGraph, SavedLayer, SavedModel, Target, declared_shape, implied_shape,
-    malformed,
-};
-use super::weights::Variable;
-use crate::description::{Layer, MAX_NODES, Node, WeightSpec};
-
-/// Most uses of layers in all models, those that leave no node behind too.
-const MAX_CALLS: usize = 4 * MAX_NODES;
+use super::saved::malformed;
+use crate::description::{MAX_NODES, Node, WeightSpec};
 
 /// The flat graph while it grows.
 #[derive(Default)]
@@ -26,49 +18,34 @@ pub(super) struct Graph {
     pub variables: HashMap<usize, Vec<Variable>>,
     /// The shape of what each layer gives in its last use, by the layer's id.
     pub shapes: HashMap<usize, Vec<usize>>,
-    calls: usize,
 }
 
 /// One of the nodes that a layer becomes: the layer's id, and which.
 pub(super) type Part = (usize, &'static str);
 
-impl Graph {
-    /// Builds the graph of the outermost model; the last node is its output.
-    pub fn of(model: &SavedModel) -> Result<Self, Error> {
-        let (name, shape) = model_input(model)?;
-        let mut graph = Self::default();
-        graph.push(Node {
-            name,
-            class: "InputLayer".to_owned(),
-            layer: Layer::Input,
-            inputs: Vec::new(),
-            output_shape: shape,
-            weights_of: None,
-            weights: Vec::new(),
-        })?;
-        let place = Place {
-            prefix: "",
-            trainable: model.options.bool("trainable", true)?,
-        };
-        let outputs = graph.run(model, &[0], place)?;
-        let &[output] = &outputs[..] else {
-            return Err(Error::Format(format!(
-                "this model has {} outputs{}; models with one output are read",
-                outputs.len(),
-                names(model, |graph| graph
-                    .outputs
-                    .iter()
-                    .map(|o| o.layer)
-                    .collect())
-            )));
-        };
-        if output == 0 {
-            return Err(Error::Format("this model has no layers".to_owned()));
-        }
-        graph.prune(output);
-        Ok(graph)
-    }
+/// A variable that a layer has in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Variable {
+    /// The group it is in, below the layer's own; only archives have them.
+    pub path: String,
+    /// Its name in Keras.
+    pub name: &'static str,
+    /// Other names that it may have.
+    pub names: &'static [&'static str],
+    pub shape: Vec<usize>,
+    /// Whether training changes it.
+    pub trainable: bool,
+    /// The part of the layer that it is a weight of, and which; none where it only is counted.
+    pub target: Option<(&'static str, usize)>,
+}
 
+impl Variable {
+    pub fn is_called(&self, name: &str) -> bool {
+        name == self.name || self.names.contains(&name)
+    }
+}
+
+impl Graph {
     /// Appends a node under a name that no other has.
     pub fn push(&mut self, mut node: Node) -> Result<usize, Error> {
         if self.nodes.len() >= MAX_NODES {
@@ -95,88 +72,8 @@ impl Graph {
         node.layer.weight_specs(&shapes.collect::<Vec<_>>())
     }
 
-    /// The nodes that hold a model's outputs for these inputs.
-    fn run(
-        &mut self,
-        model: &SavedModel,
-        inputs: &[usize],
-        place: Place,
-    ) -> Result<Vec<usize>, Error> {
-        match &model.graph {
-            Some(graph) => {
-                for (&layer, &input) in graph.inputs.iter().zip(inputs) {
-                    let shape = self.nodes[input].output_shape.clone();
-                    self.shapes.insert(model.layers[layer].id, shape);
-                }
-                Functional {
-                    graph: self,
-                    model,
-                    saved: graph,
-                    place,
-                    results: HashMap::new(),
-                }
-                .run(inputs)
-            }
-            None => self.run_sequential(model, inputs, place),
-        }
-    }
-
-    fn run_sequential(
-        &mut self,
-        model: &SavedModel,
-        inputs: &[usize],
-        place: Place,
-    ) -> Result<Vec<usize>, Error> {
-        let mut values = inputs.to_vec();
-        for (index, layer) in model.layers.iter().enumerate() {
-            if layer.options.class == "InputLayer" {
-                if index > 0 {
-                    return Err(layer.options.error("only the first layer can be the input"));
-                }
-                continue;
-            }
-            let args = values.iter().copied().map(Argument::Tensor).collect();
-            let kwargs = Vec::new();
-            values = self.call(layer, &Call { args, kwargs }, place)?;
-        }
-        Ok(values)
-    }
-
-    /// The nodes that hold a layer's outputs in one use of it.
-    fn call(
-        &mut self,
-        layer: &SavedLayer,
-        call: &Call<'_, usize>,
-        place: Place,
-    ) -> Result<Vec<usize>, Error> {
-        // Inputs count too, since each is looked at.
-        self.calls += 1 + call.tensors().len();
-        if self.calls > MAX_CALLS {
-            return Err(malformed(format!(
-                "layers are used more than {MAX_CALLS} times"
-            )));
-        }
-        let trainable = place.trainable && layer.is_trainable()?;
-        let outputs = match &layer.model {
-            None => {
-                let place = Place { trainable, ..place };
-                vec![layers::layer(self, layer, call, place)?]
-            }
-            Some(model) => {
-                let prefix = format!("{}{}/", place.prefix, layer.options.layer);
-                let prefix = &prefix;
-                self.run(model, &call.tensors(), Place { prefix, trainable })?
-            }
-        };
-        if let [output] = outputs[..] {
-            let shape = self.nodes[output].output_shape.clone();
-            self.shapes.insert(layer.id, shape);
-        }
-        Ok(outputs)
-    }
-
     /// Drops what the output does not need, and with it makes the output the last node.
-    fn prune(&mut self, output: usize) {
+    pub fn prune(&mut self, output: usize) {
         let mut needed = vec![false; self.nodes.len()];
         needed[0] = true;
         needed[output] = true;
@@ -226,123 +123,5 @@ impl Graph {
         for owner in self.owners.values_mut() {
             *owner = heirs.get(owner).copied().unwrap_or(*owner);
         }
-    }
-}
-
-/// A functional model at one of its uses.
-struct Functional<'g, 'm> {
-    graph: &'g mut Graph,
-    model: &'m SavedModel<'m>,
-    saved: &'m SavedGraph,
-    place: Place<'m>,
-    /// The outputs of each use (layer, number) that was computed.
-    results: HashMap<(usize, usize), Vec<usize>>,
-}
-
-impl Functional<'_, '_> {
-    fn run(mut self, inputs: &[usize]) -> Result<Vec<usize>, Error> {
-        if inputs.len() != self.saved.inputs.len() {
-            return Err(self.model.options.error(format!(
-                "it takes {} inputs but gets {}",
-                self.saved.inputs.len(),
-                inputs.len()
-            )));
-        }
-        for (&layer, &input) in self.saved.inputs.iter().zip(inputs) {
-            self.results.insert((layer, 0), vec![input]);
-        }
-        for output in &self.saved.outputs {
-            self.compute(output)?;
-        }
-        let outputs = self.saved.outputs.iter();
-        outputs.map(|output| self.value(output)).collect()
-    }
-
-    /// Computes a tensor and everything before it. A stack of its own, so that a long chain of
-    /// layers cannot exhaust the thread's.
-    fn compute(&mut self, output: &Target) -> Result<(), Error> {
-        let model = self.model;
-        let mut open = HashSet::new();
-        let mut stack = vec![(output.layer, output.call)];
-        while let Some(&place) = stack.last() {
-            if self.results.contains_key(&place) {
-                stack.pop();
-                continue;
-            }
-            let saved = &model.layers[place.0];
-            let call = saved.calls.get(place.1).ok_or_else(|| {
-                let reason = "it has no input and is none of the model's input_layers";
-                saved.options.error(reason)
-            })?;
-            let needed = call.tensors();
-            let needed = needed.iter().map(|target| (target.layer, target.call));
-            let before = stack.len();
-            stack.extend(needed.filter(|needed| !self.results.contains_key(needed)));
-            if stack.len() == before {
-                let call = call.try_map(&mut |target| self.value(target))?;
-                let results = self.graph.call(saved, &call, self.place)?;
-                self.results.insert(place, results);
-            } else if !open.insert(place) {
-                let reason = "its inputs depend on what it gives: a cycle";
-                return Err(saved.options.error(reason));
-            } else {
-                stack[before..].reverse();
-            }
-        }
-        Ok(())
-    }
-
-    /// The node of a tensor that was computed.
-    fn value(&self, of: &Target) -> Result<usize, Error> {
-        let results = self.results.get(&(of.layer, of.call));
-        let value = results.and_then(|results| results.get(of.output));
-        value.copied().ok_or_else(|| {
-            let reason = format!("its output {} is used, which it has not", of.output);
-            self.model.layers[of.layer].options.error(reason)
-        })
-    }
-}
-
-/// The names of some layers of a functional model, for a message.
-fn names(model: &SavedModel, which: impl Fn(&SavedGraph) -> Vec<usize>) -> String {
-    let layers = model.graph.as_ref().map(which).unwrap_or_default();
-    let name = |layer: &usize| model.layers.get(*layer).map(|layer| layer.options.layer);
-    let names: Vec<&str> = layers.iter().take(8).filter_map(name).collect();
-    format!(" ({})", names.join(", "))
-}
-
-/// The name and the shape of the outermost model's one input.
-fn model_input(model: &SavedModel) -> Result<(String, Vec<usize>), Error> {
-    let layer = match &model.graph {
-        None => model.layers.first(),
-        Some(graph) => {
-            let &[index] = &graph.inputs[..] else {
-                return Err(Error::Format(format!(
-                    "this model has {} inputs{}; models with one input are read",
-                    graph.inputs.len(),
-                    names(model, |graph| graph.inputs.clone())
-                )));
-            };
-            model.layers.get(index)
-        }
-    };
-    let layer = layer.ok_or_else(|| malformed("the model has no layers"))?;
-    match (&layer.options.class, &layer.model) {
-        (&"InputLayer", _) => {
-            let shape = declared_shape(&layer.options)?;
-            Ok((layer.options.layer.to_owned(), shape))
-        }
-        // A model that begins with a model. The depth is bounded by the reader.
-        (_, Some(inner)) if model.graph.is_none() => {
-            let given = implied_shape(model, &layer.options);
-            let shape = given.or_else(|error| model_input(inner).map_or(Err(error), |i| Ok(i.1)));
-            Ok(("input".to_owned(), shape?))
-        }
-        (_, None) if model.graph.is_none() => {
-            Ok(("input".to_owned(), implied_shape(model, &layer.options)?))
-        }
-        _ => Err(layer
-            .options
-            .error("the model begins with a layer that is no input")),
     }
 }

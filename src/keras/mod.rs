@@ -8,12 +8,13 @@
 //! `file` takes the file apart, `saved` reads the architecture, `layers` turns each layer into nodes
 //! of the `graph`, and `weights` gives them theirs.
 
+mod assemble;
 mod error;
 mod file;
 mod graph;
 mod layers;
-mod rows;
 mod saved;
+mod summary;
 mod weights;
 
 use std::fs::File;
@@ -83,9 +84,9 @@ fn build(
 ) -> Result<Model, Error> {
     let root = saved::json(config)?;
     let saved = saved::saved_model(&root, &keras_version)?;
-    let mut graph = graph::Graph::of(&saved)?;
+    let mut graph = assemble::assemble(&saved)?;
     load(&saved, &mut graph)?;
-    let summary = rows::summary(&saved, &graph);
+    let summary = summary::summary(&saved, &graph);
     Ok(Model::new(Description {
         name: saved.options.layer.to_owned(),
         keras_version,

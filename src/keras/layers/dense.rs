@@ -1,85 +1,82 @@
 //! Dense, Embedding, and the layers that are an activation.
 
-use super::Use;
+use super::builder::{Builder, Read};
 use crate::description::{ActivationLayer, Dense, Embedding, Layer, PReLU, Softmax};
-use crate::keras::Error;
-
-type Read = Result<usize, Error>;
 
 /// `keras.layers.Dense`
-pub fn dense(used: &mut Use) -> Read {
+pub fn dense(builder: &mut Builder) -> Read {
     let layer = Layer::Dense(Dense {
-        units: used.options.size("units")?,
-        use_bias: used.options.bool("use_bias", true)?,
-        activation: used.options.activation()?,
+        units: builder.options.size("units")?,
+        use_bias: builder.options.bool("use_bias", true)?,
+        activation: builder.options.activation()?,
     });
-    with_weights(used, layer)
+    with_weights(builder, layer)
 }
 
 /// `keras.layers.Embedding`
-pub fn embedding(used: &mut Use) -> Read {
-    used.options.check_unset("mask_zero")?;
+pub fn embedding(builder: &mut Builder) -> Read {
+    builder.options.check_unset("mask_zero")?;
     let layer = Layer::Embedding(Embedding {
-        input_dim: used.options.size("input_dim")?,
-        output_dim: used.options.size("output_dim")?,
+        input_dim: builder.options.size("input_dim")?,
+        output_dim: builder.options.size("output_dim")?,
     });
-    with_weights(used, layer)
+    with_weights(builder, layer)
 }
 
 /// `keras.layers.PReLU`
-pub fn prelu(used: &mut Use) -> Read {
-    let rank = used.shape(used.input()?).len();
-    let shared_axes = match used.options.get("shared_axes") {
+pub fn prelu(builder: &mut Builder) -> Read {
+    let rank = builder.shape(builder.input()?).len();
+    let shared_axes = match builder.options.get("shared_axes") {
         None => Vec::new(),
-        Some(_) => used.options.axes("shared_axes", rank)?,
+        Some(_) => builder.options.axes("shared_axes", rank)?,
     };
-    with_weights(used, Layer::PReLU(PReLU { shared_axes }))
+    with_weights(builder, Layer::PReLU(PReLU { shared_axes }))
 }
 
-fn with_weights(used: &mut Use, layer: Layer) -> Read {
-    let input = used.input()?;
-    let node = used.push(layer, input)?;
-    used.stored("", node);
+fn with_weights(builder: &mut Builder, layer: Layer) -> Read {
+    let input = builder.input()?;
+    let node = builder.push(layer, input)?;
+    builder.stored("", node);
     Ok(node)
 }
 
 /// `keras.layers.Activation`
-pub fn activation(used: &mut Use) -> Read {
-    let activation = used.options.activation()?;
-    let input = used.input()?;
-    used.push(Layer::Activation(ActivationLayer { activation }), input)
+pub fn activation(builder: &mut Builder) -> Read {
+    let activation = builder.options.activation()?;
+    let input = builder.input()?;
+    builder.push(Layer::Activation(ActivationLayer { activation }), input)
 }
 
 /// `keras.layers.ReLU`
-pub fn relu(used: &mut Use) -> Read {
-    let activation = used.options.relu()?;
-    let input = used.input()?;
-    used.push(Layer::Activation(ActivationLayer { activation }), input)
+pub fn relu(builder: &mut Builder) -> Read {
+    let activation = builder.options.relu()?;
+    let input = builder.input()?;
+    builder.push(Layer::Activation(ActivationLayer { activation }), input)
 }
 
 /// `keras.layers.LeakyReLU`
-pub fn leaky_relu(used: &mut Use) -> Read {
-    let activation = used.options.leaky_relu()?;
-    let input = used.input()?;
-    used.push(Layer::Activation(ActivationLayer { activation }), input)
+pub fn leaky_relu(builder: &mut Builder) -> Read {
+    let activation = builder.options.leaky_relu()?;
+    let input = builder.input()?;
+    builder.push(Layer::Activation(ActivationLayer { activation }), input)
 }
 
 /// `keras.layers.ELU`
-pub fn elu(used: &mut Use) -> Read {
-    let activation = used.options.elu()?;
-    let input = used.input()?;
-    used.push(Layer::Activation(ActivationLayer { activation }), input)
+pub fn elu(builder: &mut Builder) -> Read {
+    let activation = builder.options.elu()?;
+    let input = builder.input()?;
+    builder.push(Layer::Activation(ActivationLayer { activation }), input)
 }
 
 /// `keras.layers.Softmax`
-pub fn softmax(used: &mut Use) -> Read {
-    let input = used.input()?;
-    let axes = used.options.axes("axis", used.shape(input).len())?;
-    used.push(Layer::Softmax(Softmax { axes }), input)
+pub fn softmax(builder: &mut Builder) -> Read {
+    let input = builder.input()?;
+    let axes = builder.options.axes("axis", builder.shape(input).len())?;
+    builder.push(Layer::Softmax(Softmax { axes }), input)
 }
 
 /// Everything that does nothing at inference.
-pub fn identity(used: &mut Use) -> Read {
-    let input = used.input()?;
-    used.push(Layer::Identity, input)
+pub fn identity(builder: &mut Builder) -> Read {
+    let input = builder.input()?;
+    builder.push(Layer::Identity, input)
 }

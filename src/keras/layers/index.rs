@@ -2,29 +2,29 @@
 
 use serde_json::Value;
 
-use super::Use;
+use super::builder::Builder;
 use super::ops::first;
 use crate::description::{Layer, Reshape, Slice};
 use crate::keras::Error;
 use crate::keras::saved::Argument;
 
 /// `x[:, 0]`, `x[:, 1:3, ..., None]` and the like.
-pub fn get_item(used: &mut Use) -> Result<usize, Error> {
-    let input = first(used)?;
-    let call = used.call;
+pub fn get_item(builder: &mut Builder) -> Result<usize, Error> {
+    let input = first(builder)?;
+    let call = builder.call;
     let key = call
         .argument(1, "key")
         .or_else(|| call.argument(1, "slice_spec"));
     let Some(&Argument::Json(key)) = key else {
-        return Err(used.error("it is indexed by no constant"));
+        return Err(builder.error("it is indexed by no constant"));
     };
     let refuse = || {
         let hint = "supported: whole numbers and slices with step 1, the batch kept whole";
-        used.options.unsupported("key", key, hint)
+        builder.options.unsupported("key", key, hint)
     };
-    let (ranges, target) = slices(key, &used.shape(input)).ok_or_else(refuse)?;
-    let part = used.push_part("slice", Layer::Slice(Slice { ranges }), &[input])?;
-    used.push(Layer::Reshape(Reshape { target }), part)
+    let (ranges, target) = slices(key, &builder.shape(input)).ok_or_else(refuse)?;
+    let part = builder.push_part("slice", Layer::Slice(Slice { ranges }), &[input])?;
+    builder.push(Layer::Reshape(Reshape { target }), part)
 }
 
 /// What is kept of each axis, and the shape that is left.

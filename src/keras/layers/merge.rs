@@ -1,14 +1,11 @@
 //! Layers of several inputs.
 
-use super::Use;
+use super::builder::{Builder, Read};
 use crate::description::{Concatenate, Layer, Merge, MergeOp};
-use crate::keras::Error;
-
-type Read = Result<usize, Error>;
 
 /// `keras.layers.{Add,Subtract,Multiply,Average,Maximum,Minimum}`
-pub fn merge(used: &mut Use) -> Read {
-    let op = match used.options.class {
+pub fn merge(builder: &mut Builder) -> Read {
+    let op = match builder.options.class {
         "Add" => MergeOp::Add,
         "Subtract" => MergeOp::Subtract,
         "Multiply" => MergeOp::Multiply,
@@ -16,27 +13,29 @@ pub fn merge(used: &mut Use) -> Read {
         "Maximum" => MergeOp::Maximum,
         _ => MergeOp::Minimum,
     };
-    let inputs = used.call.tensors();
-    of_equal_rank(used, op, &inputs)
+    let inputs = builder.call.tensors();
+    of_equal_rank(builder, op, &inputs)
 }
 
 /// Merges tensors; those of fewer axes get axes of size 1 in front, as Keras does.
-pub fn of_equal_rank(used: &mut Use, op: MergeOp, inputs: &[usize]) -> Read {
-    let shapes: Vec<_> = inputs.iter().map(|&input| used.shape(input)).collect();
+pub fn of_equal_rank(builder: &mut Builder, op: MergeOp, inputs: &[usize]) -> Read {
+    let shapes: Vec<_> = inputs.iter().map(|&input| builder.shape(input)).collect();
     let rank = shapes.iter().map(Vec::len).max().unwrap_or(0);
     let mut equal = Vec::with_capacity(inputs.len());
     for (&input, shape) in inputs.iter().zip(shapes) {
         let ones = std::iter::repeat_n(1, rank - shape.len());
         let target = ones.chain(shape).collect();
-        equal.push(used.reshape("axes", input, target)?);
+        equal.push(builder.reshape("axes", input, target)?);
     }
-    used.push_part("", Layer::Merge(Merge { op }), &equal)
+    builder.push_part("", Layer::Merge(Merge { op }), &equal)
 }
 
 /// `keras.layers.Concatenate`
-pub fn concatenate(used: &mut Use) -> Read {
-    let inputs = used.call.tensors();
-    let rank = inputs.first().map_or(0, |&input| used.shape(input).len());
-    let axis = used.options.axis("axis", rank)?;
-    used.push_part("", Layer::Concatenate(Concatenate { axis }), &inputs)
+pub fn concatenate(builder: &mut Builder) -> Read {
+    let inputs = builder.call.tensors();
+    let rank = inputs
+        .first()
+        .map_or(0, |&input| builder.shape(input).len());
+    let axis = builder.options.axis("axis", rank)?;
+    builder.push_part("", Layer::Concatenate(Concatenate { axis }), &inputs)
 }

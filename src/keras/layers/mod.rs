@@ -1,9 +1,10 @@
-//! One use of a Keras layer → the nodes that compute it.
+//! One call of a Keras layer → the nodes that compute it.
 //!
 //! Most layers become one node. One that is another in disguise, or a combination of others,
 //! becomes those; which class is read by which function is the table in [`supported`].
 
 mod attention;
+mod builder;
 mod conv;
 mod dense;
 mod index;
@@ -11,225 +12,36 @@ mod merge;
 mod normalization;
 mod ops;
 mod picture;
+mod picture_input;
 mod pooling;
 mod recurrent;
 mod reshape;
 mod supported;
 
-use std::fmt::Display;
-
-use super::Error;
 use super::graph::Graph;
-use super::saved::{Argument, Call, Options, SavedLayer};
-use super::weights::Variable;
-use crate::description::{Layer, Node, Reshape, Weight};
+use super::saved::{Call, SavedLayer};
+use builder::{Builder, Read};
 
+pub use builder::Scope;
 pub use supported::{
     LayerSupport, SUPPORTED_FORMATS, SUPPORTED_LAYERS, supported_markdown, supported_operations,
 };
 
-/// Where a layer is.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    /// The names of the models around it, each with a `/` after it.
-    pub prefix: &'a str,
-    /// Whether training changes its weights.
-    pub trainable: bool,
-}
-
-/// One use of a layer, and the graph that it is added to.
-pub(super) struct Use<'g> {
-    graph: &'g mut Graph,
-    pub options: Options<'g>,
-    pub call: &'g Call<'g, usize>,
-    id: usize,
-    place: Place<'g>,
-    variables: Vec<Variable>,
-}
-
-/// Reads a layer's use into nodes, of which it returns the one that holds the output.
+/// Adds the nodes of a call to the graph, and returns the one that holds the output.
 pub(super) fn layer(
     graph: &mut Graph,
     saved: &SavedLayer,
     call: &Call<'_, usize>,
-    place: Place,
-) -> Result<usize, Error> {
+    scope: Scope,
+) -> Read {
     let options = saved.options;
     options.check_dtype()?;
     for key in ["quantization_config", "lora_rank"] {
         options.check_unset(key)?;
     }
     let read = supported::reader(saved)?;
-    let mut used = Use {
-        graph,
-        options,
-        call,
-        id: saved.id,
-        place,
-        variables: Vec::new(),
-    };
-    let output = read(&mut used)?;
-    let Use {
-        graph, variables, ..
-    } = used;
-    graph.variables.entry(saved.id).or_insert(variables);
+    let mut builder = Builder::new(graph, options, call, saved.id, scope);
+    let output = read(&mut builder)?;
+    builder.finish();
     Ok(output)
-}
-
-impl Use<'_> {
-    /// The one tensor that goes in.
-    pub fn input(&self) -> Result<usize, Error> {
-        match self.call.tensors()[..] {
-            [input] => Ok(input),
-            ref inputs => Err(self.error(format!("it takes one input but gets {}", inputs.len()))),
-        }
-    }
-
-    /// The shape of what a node gives.
-    pub fn shape(&self, node: usize) -> Vec<usize> {
-        let node = self.graph.nodes.get(node);
-        node.map_or(Vec::new(), |node| node.output_shape.clone())
-    }
-
-    /// Adds the layer's own node, which bears its name.
-    pub fn push(&mut self, layer: Layer, input: usize) -> Result<usize, Error> {
-        self.push_part("", layer, &[input])
-    }
-
-    /// Adds a node for a part of the layer. A part with weights must have one name in every use.
-    pub fn push_part(
-        &mut self,
-        part: &'static str,
-        layer: Layer,
-        inputs: &[usize],
-    ) -> Result<usize, Error> {
-        let shapes: Vec<Vec<usize>> = inputs.iter().map(|&input| self.shape(input)).collect();
-        let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
-        let output_shape = layer.output_shape(&shapes).map_err(|e| self.error(e))?;
-        let has_weights = !layer.weight_specs(&shapes).is_empty();
-        let owner = self.graph.owners.get(&(self.id, part)).copied();
-        let slash = if part.is_empty() { "" } else { "/" };
-        let node = self.graph.push(Node {
-            name: format!("{}{}{slash}{part}", self.place.prefix, self.options.layer),
-            class: self.options.class.to_owned(),
-            layer,
-            inputs: inputs.to_vec(),
-            output_shape,
-            weights_of: owner.filter(|_| has_weights),
-            weights: Vec::new(),
-        })?;
-        if has_weights {
-            self.graph.owners.entry((self.id, part)).or_insert(node);
-        }
-        Ok(node)
-    }
-
-    /// Says that the file has the part's weights as the node asks for them, in the layer's own group.
-    pub fn stored(&mut self, part: &'static str, node: usize) {
-        self.stored_under("", part, node);
-    }
-
-    /// The same, in a group `path` below the layer's.
-    pub fn stored_under(&mut self, path: &str, part: &'static str, node: usize) {
-        for (index, (name, shape)) in self.specs(node).into_iter().enumerate() {
-            self.variable(Variable {
-                path: path.to_owned(),
-                names: &[],
-                trainable: !matches!(
-                    name,
-                    "moving_mean" | "moving_variance" | "mean" | "variance"
-                ),
-                target: Some((part, index)),
-                name,
-                shape,
-            });
-        }
-    }
-
-    /// Says that the file has this variable next.
-    pub fn variable(&mut self, variable: Variable) {
-        let trainable = variable.trainable && self.place.trainable;
-        self.variables.push(Variable {
-            trainable,
-            ..variable
-        });
-    }
-
-    /// Gives a node weights that the configuration holds.
-    pub fn fill(&mut self, node: usize, values: Vec<Vec<f32>>) {
-        if self.graph.nodes[node].weights_of.is_some() {
-            return;
-        }
-        let weights = self.specs(node).into_iter().zip(values);
-        self.graph.nodes[node].weights = weights
-            .map(|((name, shape), values)| Weight {
-                name,
-                shape,
-                values,
-            })
-            .collect();
-    }
-
-    /// Names and shapes of the weights that a node's layer has.
-    pub fn specs(&self, node: usize) -> Vec<(&'static str, Vec<usize>)> {
-        let specs = self.graph.specs(node).into_iter();
-        specs.map(|spec| (spec.name, spec.shape)).collect()
-    }
-
-    /// Another shape for the same values; nothing where it has that shape already.
-    pub fn reshape(
-        &mut self,
-        part: &'static str,
-        input: usize,
-        target: Vec<usize>,
-    ) -> Result<usize, Error> {
-        if self.shape(input) == target {
-            return Ok(input);
-        }
-        self.push_part(part, Layer::Reshape(Reshape { target }), &[input])
-    }
-
-    /// Reads a layer that is inside this one, for an input of that shape: the one node that it must
-    /// become, and the variables that it has in the file.
-    pub fn inside(
-        &self,
-        options: Options,
-        shape: &[usize],
-    ) -> Result<(Layer, Vec<Variable>), Error> {
-        let mut graph = Graph::default();
-        graph.push(Node {
-            name: "input".to_owned(),
-            class: "InputLayer".to_owned(),
-            layer: Layer::Input,
-            inputs: Vec::new(),
-            output_shape: shape.to_vec(),
-            weights_of: None,
-            weights: Vec::new(),
-        })?;
-        let args = vec![Argument::Tensor(0)];
-        let mut inner = Use {
-            graph: &mut graph,
-            options,
-            call: &Call {
-                args,
-                kwargs: Vec::new(),
-            },
-            id: self.id,
-            place: self.place,
-            variables: Vec::new(),
-        };
-        supported::layer_reader(&options)?(&mut inner)?;
-        let variables = inner.variables;
-        match (graph.nodes.len(), graph.nodes.pop()) {
-            (2, Some(node)) if node.weights.is_empty() => Ok((node.layer, variables)),
-            _ => Err(self.error(format!(
-                "a layer of class {} inside it is not supported",
-                options.class
-            ))),
-        }
-    }
-
-    pub fn error(&self, reason: impl Display) -> Error {
-        self.options.error(reason)
-    }
 }

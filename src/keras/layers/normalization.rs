@@ -2,63 +2,61 @@
 
 use serde_json::Value;
 
-use super::Use;
+use super::builder::{Builder, Read};
 use crate::description::{
     BatchNormalization, GroupNormalization, Layer, LayerNormalization, Normalization, Statistics,
     UnitNormalization, product,
 };
 use crate::keras::Error;
+use crate::keras::graph::Variable;
 use crate::keras::saved::{number, plain};
-use crate::keras::weights::Variable;
-
-type Read = Result<usize, Error>;
 
 /// `keras.layers.BatchNormalization`
-pub fn batch_normalization(used: &mut Use) -> Read {
+pub fn batch_normalization(builder: &mut Builder) -> Read {
     for key in ["renorm", "virtual_batch_size"] {
-        used.options.check_unset(key)?;
+        builder.options.check_unset(key)?;
     }
-    let input = used.input()?;
+    let input = builder.input()?;
     let layer = Layer::BatchNormalization(BatchNormalization {
-        axis: used.options.axis("axis", used.shape(input).len())?,
-        epsilon: used.options.number("epsilon", 1e-3)?,
-        center: used.options.bool("center", true)?,
-        scale: used.options.bool("scale", true)?,
+        axis: builder.options.axis("axis", builder.shape(input).len())?,
+        epsilon: builder.options.number("epsilon", 1e-3)?,
+        center: builder.options.bool("center", true)?,
+        scale: builder.options.bool("scale", true)?,
     });
-    stored(used, layer, input)
+    stored(builder, layer, input)
 }
 
 /// `keras.layers.LayerNormalization`
-pub fn layer_normalization(used: &mut Use) -> Read {
-    let rms = used.options.bool("rms_scaling", false)?;
+pub fn layer_normalization(builder: &mut Builder) -> Read {
+    let rms = builder.options.bool("rms_scaling", false)?;
     let statistics = match rms {
         true => Statistics::Variance,
         false => Statistics::MeanAndVariance,
     };
-    let input = used.input()?;
+    let input = builder.input()?;
     let layer = Layer::LayerNormalization(LayerNormalization {
-        axes: used.options.axes("axis", used.shape(input).len())?,
+        axes: builder.options.axes("axis", builder.shape(input).len())?,
         statistics,
-        epsilon: used.options.number("epsilon", 1e-3)?,
-        center: used.options.bool("center", true)?,
-        scale: rms || used.options.bool("scale", true)?,
+        epsilon: builder.options.number("epsilon", 1e-3)?,
+        center: builder.options.bool("center", true)?,
+        scale: rms || builder.options.bool("scale", true)?,
     });
-    stored(used, layer, input)
+    stored(builder, layer, input)
 }
 
 /// `keras.layers.RMSNormalization`
-pub fn rms_normalization(used: &mut Use) -> Read {
-    let input = used.input()?;
+pub fn rms_normalization(builder: &mut Builder) -> Read {
+    let input = builder.input()?;
     let layer = Layer::LayerNormalization(LayerNormalization {
-        axes: used.options.axes("axis", used.shape(input).len())?,
+        axes: builder.options.axes("axis", builder.shape(input).len())?,
         statistics: Statistics::MeanSquare,
-        epsilon: used.options.number("epsilon", 1e-6)?,
+        epsilon: builder.options.number("epsilon", 1e-6)?,
         center: false,
         scale: true,
     });
-    let node = used.push(layer, input)?;
-    for (index, (_, shape)) in used.specs(node).into_iter().enumerate() {
-        used.variable(Variable {
+    let node = builder.push(layer, input)?;
+    for (index, (_, shape)) in builder.specs(node).into_iter().enumerate() {
+        builder.variable(Variable {
             path: String::new(),
             name: "scale",
             names: &[],
@@ -71,49 +69,53 @@ pub fn rms_normalization(used: &mut Use) -> Read {
 }
 
 /// `keras.layers.GroupNormalization`
-pub fn group_normalization(used: &mut Use) -> Read {
-    let input = used.input()?;
-    let shape = used.shape(input);
-    let axis = used.options.axis("axis", shape.len())?;
-    let groups = match used.options.get("groups").and_then(Value::as_i64) {
+pub fn group_normalization(builder: &mut Builder) -> Read {
+    let input = builder.input()?;
+    let shape = builder.shape(input);
+    let axis = builder.options.axis("axis", shape.len())?;
+    let groups = match builder.options.get("groups").and_then(Value::as_i64) {
         Some(-1) => shape[axis],
-        _ => used.options.size_or("groups", 32)?,
+        _ => builder.options.size_or("groups", 32)?,
     };
     let layer = Layer::GroupNormalization(GroupNormalization {
         groups,
         axis,
-        epsilon: used.options.number("epsilon", 1e-3)?,
-        center: used.options.bool("center", true)?,
-        scale: used.options.bool("scale", true)?,
+        epsilon: builder.options.number("epsilon", 1e-3)?,
+        center: builder.options.bool("center", true)?,
+        scale: builder.options.bool("scale", true)?,
     });
-    stored(used, layer, input)
+    stored(builder, layer, input)
 }
 
 /// `keras.layers.UnitNormalization`
-pub fn unit_normalization(used: &mut Use) -> Read {
-    let input = used.input()?;
-    let axes = used.options.axes("axis", used.shape(input).len())?;
-    used.push(Layer::UnitNormalization(UnitNormalization { axes }), input)
+pub fn unit_normalization(builder: &mut Builder) -> Read {
+    let input = builder.input()?;
+    let axes = builder.options.axes("axis", builder.shape(input).len())?;
+    builder.push(Layer::UnitNormalization(UnitNormalization { axes }), input)
 }
 
-fn stored(used: &mut Use, layer: Layer, input: usize) -> Read {
-    let node = used.push(layer, input)?;
-    used.stored("", node);
+fn stored(builder: &mut Builder, layer: Layer, input: usize) -> Read {
+    let node = builder.push(layer, input)?;
+    builder.stored("", node);
     Ok(node)
 }
 
 /// `keras.layers.Normalization`: its mean and variance are in the configuration, or were learned
 /// from data and are weights.
-pub fn normalization(used: &mut Use) -> Read {
-    let input = used.input()?;
-    let rank = used.shape(input).len();
-    let axes = match used.options.config.get("axis") {
+pub fn normalization(builder: &mut Builder) -> Read {
+    let input = builder.input()?;
+    let rank = builder.shape(input).len();
+    let axes = match builder.options.config.get("axis") {
         Some(Value::Null) => Vec::new(),
-        _ => used.options.axes("axis", rank)?,
+        _ => builder.options.axes("axis", rank)?,
     };
-    let invert = used.options.bool("invert", false)?;
-    let Some((mean, variance)) = used.options.get("mean").zip(used.options.get("variance")) else {
-        let node = used.push(
+    let invert = builder.options.bool("invert", false)?;
+    let Some((mean, variance)) = builder
+        .options
+        .get("mean")
+        .zip(builder.options.get("variance"))
+    else {
+        let node = builder.push(
             Layer::Normalization(Normalization {
                 axes: axes.clone(),
                 invert,
@@ -121,39 +123,39 @@ pub fn normalization(used: &mut Use) -> Read {
             input,
         )?;
         if axes.is_empty() {
-            scalars(used);
+            scalars(builder);
         } else {
-            used.stored("", node);
+            builder.stored("", node);
         }
-        used.variable(scalar("count", None));
+        builder.variable(scalar("count", None));
         return Ok(node);
     };
-    let (mean, mean_shape) = array(used, "mean", mean)?;
-    let (variance, shape) = array(used, "variance", variance)?;
+    let (mean, mean_shape) = array(builder, "mean", mean)?;
+    let (variance, shape) = array(builder, "variance", variance)?;
     let axes = match (mean.len(), mean_shape == shape) {
         (1, true) => Vec::new(),
         (_, true) => axes,
-        _ => return Err(used.error("its mean and variance have different shapes")),
+        _ => return Err(builder.error("its mean and variance have different shapes")),
     };
-    let node = used.push(Layer::Normalization(Normalization { axes, invert }), input)?;
-    let expected = used.specs(node).remove(0).1;
+    let node = builder.push(Layer::Normalization(Normalization { axes, invert }), input)?;
+    let expected = builder.specs(node).remove(0).1;
     let fits = product(&expected) == Some(mean.len());
     // A flat array of that many values, or one with axes of size 1 between them.
     let sizes = |shape: &[usize]| -> Vec<usize> {
         shape.iter().copied().filter(|&size| size != 1).collect()
     };
     if !fits || sizes(&expected) != sizes(&shape) {
-        return Err(used.error(format!(
+        return Err(builder.error(format!(
             "its mean has the shape {shape:?}, expected {expected:?}"
         )));
     }
-    used.fill(node, vec![mean, variance]);
+    builder.fill(node, vec![mean, variance]);
     Ok(node)
 }
 
-fn scalars(used: &mut Use) {
-    used.variable(scalar("mean", Some(("", 0))));
-    used.variable(scalar("variance", Some(("", 1))));
+fn scalars(builder: &mut Builder) {
+    builder.variable(scalar("mean", Some(("", 0))));
+    builder.variable(scalar("variance", Some(("", 1))));
 }
 
 fn scalar(name: &'static str, target: Option<(&'static str, usize)>) -> Variable {
@@ -168,10 +170,10 @@ fn scalar(name: &'static str, target: Option<(&'static str, usize)>) -> Variable
 }
 
 /// The values of a number or of nested lists, and their shape.
-fn array(used: &Use, key: &str, value: &Value) -> Result<(Vec<f32>, Vec<usize>), Error> {
+fn array(builder: &Builder, key: &str, value: &Value) -> Result<(Vec<f32>, Vec<usize>), Error> {
     values(plain(value)).ok_or_else(|| {
         let hint = "expected a finite number, or lists of them that make an array";
-        used.options.unsupported(key, value, hint)
+        builder.options.unsupported(key, value, hint)
     })
 }
 

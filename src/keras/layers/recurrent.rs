@@ -2,23 +2,22 @@
 
 use serde_json::Value;
 
-use super::Use;
+use super::builder::{Builder, Read};
+use super::supported::layer_reader;
 use crate::description::{
     Activation, Bidirectional, BidirectionalMerge, Cell, Layer, Recurrent, TimeDistributed,
     check_name,
 };
 use crate::keras::Error;
+use crate::keras::graph::Variable;
 use crate::keras::saved::{Options, is_custom};
-use crate::keras::weights::Variable;
-
-type Read = Result<usize, Error>;
 
 /// `keras.layers.LSTM`, `GRU` and `SimpleRNN`
-pub fn recurrent(used: &mut Use) -> Read {
-    let recurrent = read(&used.options)?;
-    let input = used.input()?;
-    let node = used.push(Layer::Recurrent(recurrent), input)?;
-    used.stored_under("cell", "", node);
+pub fn recurrent(builder: &mut Builder) -> Read {
+    let recurrent = read(&builder.options)?;
+    let input = builder.input()?;
+    let node = builder.push(Layer::Recurrent(recurrent), input)?;
+    builder.stored_under("cell", "", node);
     Ok(node)
 }
 
@@ -47,18 +46,18 @@ fn read(options: &Options) -> Result<Recurrent, Error> {
 }
 
 /// `keras.layers.Bidirectional`
-pub fn bidirectional(used: &mut Use) -> Read {
-    let options = inner(&used.options, "layer")?;
+pub fn bidirectional(builder: &mut Builder) -> Read {
+    let options = inner(&builder.options, "layer")?;
     let trainable = options.bool("trainable", true)?;
     let forward = read(&options)?;
-    let backward = match used.options.get("backward_layer") {
-        Some(_) => read(&inner(&used.options, "backward_layer")?)?,
+    let backward = match builder.options.get("backward_layer") {
+        Some(_) => read(&inner(&builder.options, "backward_layer")?)?,
         None => Recurrent {
             go_backwards: !forward.go_backwards,
             ..forward
         },
     };
-    let merge = used.options.get("merge_mode");
+    let merge = builder.options.get("merge_mode");
     let concat = Value::from("concat");
     let merge = match merge.and_then(Value::as_str) {
         Some("concat") => BidirectionalMerge::Concat,
@@ -68,7 +67,7 @@ pub fn bidirectional(used: &mut Use) -> Read {
         _ => {
             let value = merge.unwrap_or(&Value::Null);
             let hint = format!("supported: {concat}, sum, mul, ave");
-            return Err(used.options.unsupported("merge_mode", value, &hint));
+            return Err(builder.options.unsupported("merge_mode", value, &hint));
         }
     };
     let layer = Layer::Bidirectional(Bidirectional {
@@ -76,11 +75,11 @@ pub fn bidirectional(used: &mut Use) -> Read {
         backward,
         merge,
     });
-    let input = used.input()?;
-    let node = used.push(layer, input)?;
-    for (index, (name, shape)) in used.specs(node).into_iter().enumerate() {
+    let input = builder.input()?;
+    let node = builder.push(layer, input)?;
+    for (index, (name, shape)) in builder.specs(node).into_iter().enumerate() {
         let (direction, plain) = name.split_once('_').unwrap_or(("", name));
-        used.variable(Variable {
+        builder.variable(Variable {
             path: format!("{direction}_layer/cell"),
             name: plain,
             names: &[],
@@ -93,16 +92,17 @@ pub fn bidirectional(used: &mut Use) -> Read {
 }
 
 /// `keras.layers.TimeDistributed` around a layer that becomes one node.
-pub fn time_distributed(used: &mut Use) -> Read {
-    let options = inner(&used.options, "layer")?;
-    if options.class == used.options.class {
-        return Err(used.error("one inside another is not supported"));
+pub fn time_distributed(builder: &mut Builder) -> Read {
+    let options = inner(&builder.options, "layer")?;
+    if options.class == builder.options.class {
+        return Err(builder.error("one inside another is not supported"));
     }
-    let input = used.input()?;
-    let shape = used.shape(input);
+    let input = builder.input()?;
+    let shape = builder.shape(input);
     let step = shape.get(1..).filter(|step| !step.is_empty());
-    let step = step.ok_or_else(|| used.error("it takes steps of something"))?;
-    let (layer, variables) = used.inside(options, step)?;
+    let step = step.ok_or_else(|| builder.error("it takes steps of something"))?;
+    let read = layer_reader(&options)?;
+    let (layer, variables) = builder.wrapped(options, step, read)?;
     let layer = match layer {
         // These look at the last axis only, and so at one step as well as at all.
         Layer::Dense(_) | Layer::Activation(_) | Layer::Identity => layer,
@@ -110,14 +110,14 @@ pub fn time_distributed(used: &mut Use) -> Read {
             layer: Box::new(layer),
         }),
     };
-    let node = used.push(layer, input)?;
+    let node = builder.push(layer, input)?;
     let inner_trainable = options.bool("trainable", true)?;
     for variable in variables {
         let path = match variable.path.as_str() {
             "" => "layer".to_owned(),
             path => format!("layer/{path}"),
         };
-        used.variable(Variable {
+        builder.variable(Variable {
             path,
             trainable: variable.trainable && inner_trainable,
             ..variable

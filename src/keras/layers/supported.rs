@@ -1,8 +1,9 @@
 //! What is read: one table of the layers, and of the operations, from which the README lists
 //! them.
 
+use super::builder::Reader;
 use super::{
-    Use, attention, conv, dense, merge, normalization, ops, picture, pooling, recurrent, reshape,
+    attention, conv, dense, merge, normalization, ops, picture, pooling, recurrent, reshape,
 };
 use crate::keras::error::{Error, SEE_README};
 use crate::keras::saved::{ACTIVATIONS, Options, SavedLayer};
@@ -13,7 +14,7 @@ pub struct LayerSupport {
     pub class: &'static str,
     /// What is worth knowing about it, in one line.
     pub note: &'static str,
-    read: fn(&mut Use) -> Result<usize, Error>,
+    read: Reader,
 }
 
 /// Files that are read: what they are, and by which versions of Keras they are written.
@@ -197,11 +198,7 @@ const MERGE: &str = "any number of inputs, with broadcasting";
 const BOTH: &str = "both data formats";
 const RECURRENT: &str = "not stateful, without return_state";
 
-const fn layer(
-    class: &'static str,
-    note: &'static str,
-    read: fn(&mut Use) -> Result<usize, Error>,
-) -> LayerSupport {
+const fn layer(class: &'static str, note: &'static str, read: Reader) -> LayerSupport {
     LayerSupport { class, note, read }
 }
 
@@ -219,16 +216,20 @@ pub fn supported_markdown() -> String {
     let formats = SUPPORTED_FORMATS
         .iter()
         .map(|(name, note)| format!("| {name} | {note} |\n"));
-    let layers = SUPPORTED_LAYERS
+    let (nothing, layers): (Vec<_>, Vec<_>) = SUPPORTED_LAYERS
+        .iter()
+        .partition(|layer| layer.note == NOTHING);
+    let layers = layers
         .iter()
         .map(|layer| format!("| `{}` | {} |\n", layer.class, layer.note));
     let names = |names: Vec<&str>| {
         let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
         quoted.join(", ")
     };
+    let nothing = names(nothing.iter().map(|layer| layer.class).collect());
     let activations = ACTIVATIONS.iter().map(|(name, _)| *name).collect();
     format!(
-        "| format | written by |\n|---|---|\n{}\n| layer | |\n|---|---|\n{}\nActivations: {}.\n\n\
+        "| format | written by |\n|---|---|\n{}\n| layer | |\n|---|---|\n{}| {nothing} | each {NOTHING} |\n\nActivations: {}.\n\n\
          Operations between layers (`x + y`, `keras.ops`, TensorFlow functions in Keras 2): {}.\n",
         formats.collect::<String>(),
         layers.collect::<String>(),
@@ -237,10 +238,8 @@ pub fn supported_markdown() -> String {
     )
 }
 
-type Reader = fn(&mut Use) -> Result<usize, Error>;
-
 /// What reads a layer.
-pub(super) fn reader(saved: &SavedLayer) -> Result<Reader, Error> {
+pub fn reader(saved: &SavedLayer) -> Result<Reader, Error> {
     match saved.options.class {
         class if is_operation(saved) => operation(&saved.options, class),
         "TFOpLambda" | "SlicingOpLambda" => {
@@ -263,14 +262,14 @@ fn is_operation(saved: &SavedLayer) -> bool {
         Some(module) => operations.iter().any(|ops| module.starts_with(ops)),
         None => {
             let has = |key| saved.options.config.contains_key(key);
-            let used = saved.calls.iter().any(|call| !call.args.is_empty());
-            used && !has("trainable") && !has("dtype")
+            let called = saved.calls.iter().any(|call| !call.args.is_empty());
+            called && !has("trainable") && !has("dtype")
         }
     }
 }
 
 /// What reads a layer of that class, which is no operation.
-pub(super) fn layer_reader(options: &Options) -> Result<Reader, Error> {
+pub fn layer_reader(options: &Options) -> Result<Reader, Error> {
     let at = SUPPORTED_LAYERS.binary_search_by_key(&options.class, |layer| layer.class);
     match at {
         Ok(at) => Ok(SUPPORTED_LAYERS[at].read),

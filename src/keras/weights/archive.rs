@@ -10,10 +10,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Loader, Variable};
+use super::Loader;
 use crate::keras::Error;
 use crate::keras::file::hdf5::{self, File, Members};
-use crate::keras::graph::Graph;
+use crate::keras::graph::{Graph, Variable};
 use crate::keras::saved::{SavedLayer, SavedModel};
 
 /// The group of a model's layers.

@@ -7,10 +7,10 @@
 
 use std::collections::HashSet;
 
-use super::{Loader, Variable};
+use super::Loader;
 use crate::keras::Error;
 use crate::keras::file::hdf5::{self, File, Members};
-use crate::keras::graph::Graph;
+use crate::keras::graph::{Graph, Variable};
 use crate::keras::saved::{SavedLayer, SavedModel};
 
 /// Reads the variables into the nodes of a graph.

@@ -12,34 +12,12 @@ use std::fmt::Display;
 
 use super::Error;
 use super::file::hdf5::{Dataset, Element, File};
-use super::graph::Graph;
+use super::graph::{Graph, Variable};
 use super::saved::SavedLayer;
 use crate::description::Weight;
 
 pub(super) use archive::load as load_archive;
 pub(super) use legacy::load as load_legacy;
-
-/// A variable that a layer has in the file.
-#[derive(Clone, Debug)]
-pub(super) struct Variable {
-    /// The group it is in, below the layer's own; only archives have them.
-    pub path: String,
-    /// Its name in Keras.
-    pub name: &'static str,
-    /// Other names that it may have.
-    pub names: &'static [&'static str],
-    pub shape: Vec<usize>,
-    /// Whether training changes it.
-    pub trainable: bool,
-    /// The part of the layer that it is a weight of, and which; none where it only is counted.
-    pub target: Option<(&'static str, usize)>,
-}
-
-impl Variable {
-    pub fn is_called(&self, name: &str) -> bool {
-        name == self.name || self.names.contains(&name)
-    }
-}
 
 /// Takes what was read to the nodes.
 struct Loader<'a> {
