@@ -43,7 +43,7 @@ pub enum Error {
     /// Column-major.
     #[error("the array is in Fortran order: save numpy.ascontiguousarray(x)")]
     FortranOrder,
-    /// The header announces something else than follows.
+    /// The data is not as long as its header says.
     #[error("the header announces {shape:?} of {descr:?}, and {found} bytes follow")]
     Length {
         /// The shape announced.

@@ -42,7 +42,7 @@ impl Readiness {
         self.advance(State::Draining);
     }
 
-    /// For who must hear of every change, such as a gRPC health service with clients that watch.
+    /// Tells of every change, for a gRPC health service whose clients watch.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<State> {
         self.0.subscribe()

@@ -144,7 +144,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     result
 }
 
-/// How many threads serve.
+/// How many threads read and answer requests.
 fn threads(args: &Args) -> usize {
     let cores = available_parallelism().map_or(1, usize::from);
     args.threads.map_or(cores, |threads| threads as usize)
@@ -225,7 +225,7 @@ async fn load_models(
     }
 }
 
-/// A second signal within so long is the first one again.
+/// A second signal sooner than this is taken for the first one again.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 /// SIGTERM and SIGINT begin the drain; a second one ends the process at once.
@@ -244,7 +244,7 @@ fn drain_on_signal(readiness: Readiness) -> anyhow::Result<()> {
             }
             tracing::info!(signal = name, "draining");
             readiness.drain();
-            // Who stops a process and its group sends it one signal twice.
+            // A process that is stopped together with its group gets the same signal twice.
             tokio::time::sleep(SAME_SIGNAL).await;
             let _ = terminate.recv().now_or_never();
             let _ = interrupt.recv().now_or_never();

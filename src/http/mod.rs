@@ -77,7 +77,7 @@ impl Server {
 
     /// Accepts no more, closes idle connections, lets running answers end for at most `grace`, and joins the thread.
     pub fn shutdown(self, grace: Duration) {
-        // Neither can fail but when the thread has panicked, and then it is already gone.
+        // Both fail only if the thread has panicked, and then it is already gone.
         let asked = self.stop.send(grace);
         if asked.is_err() || self.thread.join().is_err() {
             tracing::error!("the HTTP listener had stopped before it was asked to");
@@ -118,7 +118,7 @@ async fn accept(
     connections: &mut JoinSet<()>,
 ) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    // A semaphore that nobody closes always gives.
+    // The semaphore is never closed, so this cannot fail.
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         while connections.try_join_next().is_some() {}
         match listener.accept().await {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Lets a bounded number of requests in; the rest is turned away at once
-/// rather than made to wait for longer than they would want to.
+/// Lets a bounded number of requests in at once.
 ///
-/// Items of streams, which wait, have at most half of the places: as soon as one is free the next item takes it, and
-/// whoever does not wait would never find any.
+/// A request that stands alone is turned away when there is no place. Items of streams wait for one, and would take
+/// every place as soon as it is free: so they may have half of the places at most, and the other half is always left to
+/// those that do not wait.
 #[derive(Clone, Debug)]
 pub struct Admission {
     places: Arc<Semaphore>,
-    patient: Arc<Semaphore>,
+    /// The half that those who wait may have.
+    waiters: Arc<Semaphore>,
     limit: usize,
 }
 
@@ -20,8 +21,8 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Permit {
     _place: Option<OwnedSemaphorePermit>,
-    /// Among those who wait.
-    _patient: Option<OwnedSemaphorePermit>,
+    /// For one that waited: its share of that half.
+    _waiter: Option<OwnedSemaphorePermit>,
 }
 
 impl Admission {
@@ -30,7 +31,7 @@ impl Admission {
         let limit = limit.min(Semaphore::MAX_PERMITS);
         Self {
             places: Arc::new(Semaphore::new(limit)),
-            patient: Arc::new(Semaphore::new(limit.div_ceil(2))),
+            waiters: Arc::new(Semaphore::new(limit.div_ceil(2))),
             limit,
         }
     }
@@ -45,23 +46,23 @@ impl Admission {
         self.limit.saturating_sub(self.places.available_permits())
     }
 
-    /// A place, as soon as there is one.
+    /// A place, as soon as there is one: for an item of a stream.
     pub async fn admit(&self) -> Permit {
         // Only a closed semaphore refuses, and these are never closed.
-        let patient = Arc::clone(&self.patient).acquire_owned().await.ok();
+        let waiter = Arc::clone(&self.waiters).acquire_owned().await.ok();
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         Permit {
             _place: place,
-            _patient: patient,
+            _waiter: waiter,
         }
     }
 
-    /// A place, if there is one.
+    /// A place, if there is one now: for a request that stands alone.
     pub fn try_admit(&self) -> Option<Permit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Permit {
             _place: Some(place),
-            _patient: None,
+            _waiter: None,
         })
     }
 }
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_leaves_half_of_the_places_to_others() {
+    fn those_who_wait_leave_half_of_the_places_to_others() {
         let admission = Admission::new(4);
         let waited = [(); 2].map(|()| admission.admit().now_or_never().expect("a place"));
         assert!(admission.admit().now_or_never().is_none());

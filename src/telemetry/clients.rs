@@ -155,7 +155,7 @@ mod tests {
         let telemetry = Telemetry::new().unwrap();
         let peer = Ipv4Addr::LOCALHOST.into();
         telemetry.client_request(peer, 500, Duration::from_millis(1));
-        // No values, no time for each of them: the last one stands.
+        // Without values there is no time for each: the gauge keeps its last value.
         telemetry.client_request(peer, 0, Duration::from_millis(3));
         let text = telemetry.exposition().unwrap();
         assert!(

@@ -63,8 +63,8 @@ pub fn init(filter: Filter) -> Result<(), LogError> {
     Ok(dispatcher::set_global_default(dispatch)?)
 }
 
-/// `Targets` takes a lone word for the name of a module that shall log everything, so that a misspelt level would
-/// silence the rest without a word.
+/// `Targets` takes a single word for the name of a module: a misspelt level would silence everything else, so it is
+/// refused here.
 fn parse(filter: &str) -> Result<Targets, LogError> {
     let parts: Vec<_> = filter.split(',').map(str::trim).collect();
     let level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
@@ -83,7 +83,7 @@ fn parse(filter: &str) -> Result<Targets, LogError> {
             } else {
                 ""
             };
-            // What comes later counts, so that whoever names a carrier hears it.
+            // The last mention counts: a filter that names one of them still shows it.
             Ok(format!("{quiet}{}", parts.join(",")).parse()?)
         }
     }

@@ -192,7 +192,7 @@ impl Telemetry {
         self.read_wait.record(elapsed.as_secs_f64(), &[]);
     }
 
-    /// A thread took so long to turn to a socket that had something to read.
+    /// A thread took this long to turn to a socket that had something to read.
     pub fn loop_delayed(&self, elapsed: Duration) {
         self.loop_delay.record(elapsed.as_secs_f64(), &[]);
     }
