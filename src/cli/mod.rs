@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Serves Keras image classifiers over gRPC, in pure Rust.
+/// Serves Keras models over gRPC, in pure Rust.
 #[derive(Debug, Parser)]
 #[command(name = "kiln", version, max_term_width = 100, propagate_version = true)]
 pub struct Cli {
