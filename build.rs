@@ -29,7 +29,6 @@ mod protos {
         fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
         tonic_prost_build::configure()
             .bytes(".")
-            .codec_path("crate::grpc::Codec")
             .compile_fds(descriptors)?;
         Ok(())
     }

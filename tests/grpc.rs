@@ -2,8 +2,12 @@
 
 mod support;
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use kiln::grpc::proto::mnist::predict_request::Input;
 use kiln::grpc::proto::mnist::{Fit, PredictRequest, PredictResponse, Values};
+use prost::Message;
 use support::{Server, file, seven};
 use tokio_stream::StreamExt;
 use tonic::Code;
@@ -436,13 +440,15 @@ async fn a_request_that_never_arrives_is_ended_by_the_servers_own_timeout() {
 }
 
 #[tokio::test]
-async fn a_fit_that_is_none_is_refused() {
+async fn an_unknown_fit_is_refused_with_those_that_there_are() {
     let server = Server::start(&[]);
     let mut client = server.client().await;
     let mut unknown = picture("examples/three.jpg");
     unknown.fit = 99;
     let status = client.predict(unknown).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    let message = status.message();
+    assert!(message.starts_with("fit is 99; it must be 0"), "{message}");
 }
 
 #[tokio::test]
@@ -533,25 +539,13 @@ async fn a_compressed_message_is_refused_with_what_is_taken_instead() {
 async fn messages_that_are_too_much_together_are_refused_and_leave_nothing_behind() {
     let limits = ["--max-message-bytes=1000000", "--max-buffered-bytes=1"];
     let server = Server::start(&limits);
-    // Each of these says that it has 900 kB, and sends most of it; two of them fit.
-    let stream = tokio::net::TcpStream::connect(server.grpc).await.unwrap();
-    let (mut http2, connection) = h2::client::handshake(stream).await.unwrap();
-    let connection = tokio::spawn(connection);
+    // Each of these says that it has 900 kB, and sends most of it; one of them fits.
+    let mut raw = RawClient::connect(&server, 1 << 16).await;
     let mut unfinished = Vec::new();
     let mut answers = tokio::task::JoinSet::new();
     for _ in 0..3 {
-        http2 = http2.ready().await.unwrap();
-        let request =
-            http::Request::post(format!("{}/mnist.v1.MnistService/Predict", server.addr()))
-                .header("content-type", "application/grpc")
-                .header("te", "trailers");
-        let (answer, mut body) = http2
-            .send_request(request.body(()).unwrap(), false)
-            .unwrap();
-        let mut bytes = vec![0];
-        bytes.extend(900_000_u32.to_be_bytes());
-        bytes.resize(800_000, 0);
-        body.send_data(bytes.into(), false).unwrap();
+        let (answer, mut body) = raw.open(PREDICT, "192.0.2.1").await;
+        body.send_data(half(900_000, 800_000), false).unwrap();
         unfinished.push(body);
         answers.spawn(answer);
     }
@@ -559,7 +553,7 @@ async fn messages_that_are_too_much_together_are_refused_and_leave_nothing_behin
     let status = tonic::Status::from_header_map(refused.headers()).unwrap();
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
     assert!(status.get_error_details().retry_info().is_some());
-    connection.abort();
+    raw.connection.abort();
     // Their memory comes back once the server has seen the connection break.
     let mut client = server.client().await;
     let status = loop {
@@ -587,4 +581,197 @@ async fn a_proxy_is_believed_who_its_client_is_only_when_it_is_trusted() {
         let series = format!("api_requests_total{{client_ip=\"{address}\"}}");
         assert_eq!(server.metric(&series), Some(1.0), "{series}");
     }
+}
+
+const PREDICT: &str = "mnist.v1.MnistService/Predict";
+const PREDICT_STREAM: &str = "mnist.v1.MnistService/PredictStream";
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// HTTP/2 as it stands, to do what no gRPC client would.
+struct RawClient {
+    addr: String,
+    http2: h2::client::SendRequest<Bytes>,
+    connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
+}
+
+impl RawClient {
+    /// A client that takes at most `window` bytes of each answer before it is read.
+    async fn connect(server: &Server, window: u32) -> Self {
+        let stream = tokio::net::TcpStream::connect(server.grpc).await.unwrap();
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(window);
+        let (http2, connection) = builder.handshake(stream).await.unwrap();
+        Self {
+            addr: server.addr(),
+            http2,
+            connection: tokio::spawn(connection),
+        }
+    }
+
+    /// Begins a call, as a proxy would for a client at `address`.
+    async fn open(
+        &mut self,
+        method: &str,
+        address: &str,
+    ) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
+        let request = http::Request::post(format!("{}/{method}", self.addr))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("x-forwarded-for", address)
+            .body(())
+            .unwrap();
+        let mut http2 = self.http2.clone().ready().await.unwrap();
+        http2.send_request(request, false).unwrap()
+    }
+
+    /// A stream that was sent `items`, and of whose answers the client has read nothing but that they began.
+    async fn unread(
+        &mut self,
+        items: &[PredictRequest],
+    ) -> (h2::RecvStream, h2::SendStream<Bytes>) {
+        let (answer, mut body) = self.open(PREDICT_STREAM, "192.0.2.1").await;
+        let mut bytes = Vec::new();
+        for item in items {
+            bytes.push(0);
+            bytes.extend(u32::try_from(item.encoded_len()).unwrap().to_be_bytes());
+            bytes.extend(item.encode_to_vec());
+        }
+        body.send_data(bytes.into(), false).unwrap();
+        let mut answers = answer.await.unwrap().into_body();
+        answers.data().await.expect("an answer").unwrap();
+        (answers, body)
+    }
+}
+
+/// So many bytes of a message that claims to be of another length.
+fn half(length: u32, sent: usize) -> Bytes {
+    let mut bytes = vec![0];
+    bytes.extend(length.to_be_bytes());
+    bytes.resize(sent, 0);
+    bytes.into()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_stream_does_not_hold_the_memory_that_its_largest_item_took() {
+    let server = Server::start(&[]);
+    let mut client = server.client().await;
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        let (send, items) = tokio::sync::mpsc::channel(1);
+        let large = request(Input::Pixels(vec![0; 8_000_000].into()));
+        send.send(large).await.unwrap();
+        let items = tokio_stream::wrappers::ReceiverStream::new(items);
+        let mut answers = client.predict_stream(items).await.unwrap().into_inner();
+        let error = answers.message().await.unwrap().unwrap().error.unwrap();
+        assert_eq!(error.code, Code::InvalidArgument as i32, "{error:?}");
+        open.push((send, answers));
+    }
+    let memory = server.memory();
+    println!("{memory} bytes with {} streams open", open.len());
+    assert!(memory < 150_000_000, "{memory} bytes");
+    for (send, answers) in &mut open {
+        send.send(pixels()).await.unwrap();
+        check(&answers.message().await.unwrap().unwrap(), 7);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answers_does_not_stop_the_pictures_of_others() {
+    let server = Server::start(&[]);
+    let mut raw = RawClient::connect(&server, 1).await;
+    let pictures: Vec<_> = (0..15).map(|_| picture("examples/three.jpg")).collect();
+    let unread = tokio::time::timeout(PATIENCE, raw.unread(&pictures)).await;
+    let mut client = server.client().await;
+    for _ in 0..4 {
+        let answer = client.predict(picture("examples/three.jpg")).await;
+        check(&answer.unwrap().into_inner(), 3);
+    }
+    drop(unread);
+}
+
+#[tokio::test]
+async fn streams_that_are_not_read_leave_places_to_others() {
+    let server = Server::start(&["--max-requests=16"]);
+    let mut raw = RawClient::connect(&server, 1).await;
+    let items: Vec<_> = (0..40).map(|_| pixels()).collect();
+    let mut unread = Vec::new();
+    for _ in 0..16 {
+        let stream = tokio::time::timeout(PATIENCE, raw.unread(&items)).await;
+        unread.push(stream.expect("its first answer"));
+    }
+    let mut client = server.client().await;
+    let answers = client.predict_stream(tokio_stream::iter(items)).await;
+    let answers = answers.unwrap().into_inner().collect::<Vec<_>>();
+    let answers = tokio::time::timeout(PATIENCE, answers).await;
+    for answer in answers.expect("an answer for each item") {
+        check(&answer.unwrap(), 7);
+    }
+}
+
+#[tokio::test]
+async fn half_messages_of_one_client_leave_memory_to_others() {
+    let server = Server::start(&[
+        "--max-message-bytes=1000000",
+        "--max-buffered-bytes=1",
+        "--trust-forwarded-for",
+    ]);
+    let mut raw = RawClient::connect(&server, 1 << 16).await;
+    let mut unfinished = Vec::new();
+    let mut answers = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let (answer, mut body) = raw.open(PREDICT, "192.0.2.1").await;
+        body.send_data(half(900_000, 800_000), false).unwrap();
+        unfinished.push(body);
+        answers.spawn(answer);
+    }
+    let refused = answers.join_next().await.unwrap().unwrap().unwrap();
+    let status = tonic::Status::from_header_map(refused.headers()).unwrap();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("one client"), "{status}");
+    assert!(status.get_error_details().retry_info().is_some());
+    let large = request(Input::Image(vec![b'x'; 900_000].into()));
+    let mut large = tonic::Request::new(large);
+    let headers = large.metadata_mut();
+    headers.insert("x-forwarded-for", "192.0.2.2".parse().unwrap());
+    let status = server.client().await.predict(large).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_go_on_ends_its_call_and_says_why() {
+    let server = Server::start(&[]);
+    let mut raw = RawClient::connect(&server, 1 << 16).await;
+    let methods = [PREDICT, PREDICT_STREAM, "grpc.health.v1.Health/Check"];
+    let mut calls = tokio::task::JoinSet::new();
+    for method in methods {
+        let (answer, mut body) = raw.open(method, "192.0.2.1").await;
+        body.send_data(half(16_000, 15_999), false).unwrap();
+        calls.spawn(async move {
+            let answer = answer.await.unwrap();
+            let status = match tonic::Status::from_header_map(answer.headers()) {
+                Some(status) => status,
+                None => {
+                    let trailers = answer.into_body().trailers().await.unwrap().unwrap();
+                    tonic::Status::from_header_map(&trailers).unwrap()
+                }
+            };
+            // Until now the rest could have come.
+            drop(body);
+            (method, status)
+        });
+    }
+    for _ in methods {
+        let ended = tokio::time::timeout(PATIENCE, calls.join_next()).await;
+        let (method, status) = ended.expect("an end").unwrap().unwrap();
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{method}: {status}");
+        assert!(
+            status.message().contains("did not go on"),
+            "{method}: {status}"
+        );
+    }
+    let late = "kiln_rejections_total{reason=\"deadline\"}";
+    assert_eq!(server.metric(late), Some(3.0));
 }

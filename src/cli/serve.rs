@@ -62,8 +62,8 @@ pub(super) struct Args {
     /// Largest request message
     #[arg(long, value_name = "BYTES", env = "KILN_MAX_MESSAGE_BYTES", default_value_t = 8 << 20, value_parser = count())]
     max_message_bytes: u64,
-    /// Most bytes of messages that all requests together may hold, items of streams half of them; raised to four times
-    /// the largest request
+    /// Most bytes of messages that all requests together may hold, items of streams half of them and one client a
+    /// quarter; raised to four times the largest request
     #[arg(long, value_name = "BYTES", env = "KILN_MAX_BUFFERED_BYTES", default_value_t = 256 << 20, value_parser = count())]
     max_buffered_bytes: u64,
     /// Largest picture, decoded

@@ -6,5 +6,4 @@ mod server;
 mod services;
 mod transport;
 
-pub use call::codec::Codec;
 pub use server::{Config, Server};

@@ -65,9 +65,10 @@ impl Server {
     /// If a service cannot be put together or a thread cannot be started.
     pub async fn serve(self, listener: TcpListener) -> Result<(), Error> {
         let health = Health::new(services::names(), &self.readiness).await;
-        // The largest message must fit, wherever it is held.
-        let largest = self.config.max_message_bytes;
-        let memory = Memory::new(self.config.max_buffered_bytes.max(4 * largest));
+        let memory = Memory::new(
+            self.config.max_buffered_bytes,
+            self.config.max_message_bytes,
+        );
 
         let (mut threads, mut pulse) = (Threads::default(), Pulse::new());
         let (running, mut ended) = mpsc::channel::<()>(1);

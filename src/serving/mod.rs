@@ -79,6 +79,12 @@ impl Serving {
         }
     }
 
+    /// Whether there is no place for a request that stands alone.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.admission.inside() >= self.admission.limit()
+    }
+
     /// A place for a request that stands alone.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use http::Response;
 use http_body::{Body as HttpBody, Frame};
 use tonic::Status;
 
-use super::unary;
+use super::{stream, unary};
 
 /// The answer to a call, on its way. In a box: it is larger than what is around it, which is moved several times.
 pub(crate) type Answering = BoxFuture<'static, Result<Response<Body>, Infallible>>;
@@ -19,6 +19,8 @@ pub(crate) type Answering = BoxFuture<'static, Result<Response<Body>, Infallible
 pub(crate) enum Body {
     /// At most one message.
     Unary(unary::Answer),
+    /// A message for each of many.
+    Stream(stream::Answers),
     /// What the code makes that tonic has generated.
     Tonic(tonic::body::Body),
 }
@@ -40,6 +42,7 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         match &mut *self {
             Self::Unary(body) => Pin::new(body).poll_frame(context),
+            Self::Stream(body) => Pin::new(body).poll_frame(context),
             Self::Tonic(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -47,6 +50,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Unary(body) => body.is_end_stream(),
+            Self::Stream(body) => body.is_end_stream(),
             Self::Tonic(body) => body.is_end_stream(),
         }
     }

@@ -1,77 +1,178 @@
-//! How much memory all requests together may take before they are computed.
+//! How much memory the messages of all requests together may take until they are computed.
 //!
-//! A message may be as large as `--max-message-bytes`, and thousands of calls may be open; only
-//! together are they bounded here. What has not arrived whole is counted while its bytes come in,
-//! what has arrived by the service that holds it.
+//! A message may be as large as `--max-message-bytes`, and thousands of calls may be open. Here they are bounded
+//! together, and so is what one client may hold of it all.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 use super::status;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 /// Bytes that are free, shared by clones.
 ///
-/// Items of streams have theirs for themselves, as they have half of the places: they wait for a place with their memory
-/// in hand, and whoever does not wait would never find any.
+/// Items of streams have their own, as they have half of the places: they wait for bytes and for a place, and would
+/// leave none to calls, which do not wait.
 #[derive(Clone, Debug)]
-pub struct Memory {
-    /// A half, for what is not whole yet and for calls.
-    free: Arc<Semaphore>,
-    /// A quarter, for items of streams.
+pub(crate) struct Memory {
+    /// A half, for messages that arrive and for calls.
+    calls: Arc<Pool>,
+    /// A quarter, for items of streams that are answered.
     items: Arc<Semaphore>,
-    /// The rest, for items that wait until there is room among the others.
-    waiting: Arc<Semaphore>,
+    /// A quarter, for items of streams that wait until there is room for them.
+    waiting: Arc<Pool>,
+}
+
+/// Bytes, and how many of them each client holds.
+#[derive(Debug)]
+struct Pool {
+    free: Arc<Semaphore>,
+    #[cfg(test)]
+    size: usize,
+    /// Most bytes that one client may hold.
+    share: usize,
+    /// Only clients that hold something, so there are never more of them than calls.
+    clients: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// Bytes that are taken, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Held(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub(crate) struct Held {
+    bytes: OwnedSemaphorePermit,
+    share: Option<Share>,
+}
+
+/// The same bytes, as what a client holds of a pool.
+#[derive(Debug)]
+struct Share {
+    pool: Arc<Pool>,
+    client: IpAddr,
+    bytes: usize,
+}
 
 impl Memory {
-    /// `bytes` for all requests together, at least four times the largest message.
-    pub fn new(bytes: usize) -> Self {
-        let share = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
+    /// `bytes` for all requests together, raised to four times `largest`, the largest message. One client may hold a
+    /// quarter of them, but always a message.
+    pub fn new(bytes: usize, largest: usize) -> Self {
+        let bytes = bytes.max(largest.saturating_mul(4));
+        let pool = |bytes| {
+            Arc::new(Pool {
+                free: semaphore(bytes),
+                #[cfg(test)]
+                size: bytes,
+                share: largest.max(bytes / 2),
+                clients: Mutex::default(),
+            })
+        };
         Self {
-            free: share(bytes / 2),
-            items: share(bytes / 4),
-            waiting: share(bytes / 4),
+            calls: pool(bytes / 2),
+            items: semaphore(bytes / 4),
+            waiting: pool(bytes / 4),
         }
     }
 
-    /// Takes `bytes` for a call, if they are free.
-    pub(crate) fn take(&self, bytes: usize) -> Result<Held, Status> {
-        permit(&self.free, bytes).map(Held)
+    /// Takes `bytes` for a message that came in one piece. It is small, so nobody counts whose it is.
+    pub fn take(&self, bytes: usize) -> Result<Held, Status> {
+        let bytes = take(&self.calls.free, bytes)?;
+        Ok(Held { bytes, share: None })
     }
 
-    /// Takes `bytes` for an item of a stream as soon as they are free, if there is room to wait.
-    pub(crate) async fn wait(&self, bytes: usize) -> Result<Held, Status> {
-        let _waiting = permit(&self.waiting, bytes)?;
-        let permit = Arc::clone(&self.items).acquire_many_owned(amount(bytes));
-        permit.await.map(Held).map_err(|_| status::out_of_memory())
+    /// For a message of `client` that comes in several pieces: no bytes yet.
+    pub fn begin(&self, client: IpAddr) -> Result<Held, Status> {
+        self.calls.begin(client)
     }
 
-    /// `body`, with what has arrived of a message that is not whole yet counted.
-    pub(crate) fn count<B>(&self, body: B) -> Counted<B> {
-        Counted {
-            inner: body,
-            memory: self.clone(),
-            held: None,
-            message: Message::default(),
+    /// Takes as many bytes as `arrived` has, but as those of an item of a stream, as soon as they are free. If there is
+    /// no room to wait, the item is refused.
+    pub async fn wait(&self, arrived: Held) -> Result<Held, Status> {
+        let bytes = arrived.bytes.num_permits();
+        let waiting = match &arrived.share {
+            None => take(&self.waiting.free, bytes).map(|bytes| Held { bytes, share: None }),
+            Some(share) => self.waiting.begin(share.client).and_then(|mut waiting| {
+                waiting.grow(bytes)?;
+                Ok(waiting)
+            }),
+        };
+        drop(arrived);
+        let _waiting = waiting?;
+        let taken = Arc::clone(&self.items).acquire_many_owned(amount(bytes));
+        let bytes = taken.await.map_err(|_| status::out_of_memory())?;
+        Ok(Held { bytes, share: None })
+    }
+}
+
+#[cfg(test)]
+impl Memory {
+    /// Bytes that are taken of those for calls.
+    pub fn taken(&self) -> usize {
+        self.calls.size - self.calls.free.available_permits()
+    }
+}
+
+impl Held {
+    /// Takes so many bytes more.
+    pub fn grow(&mut self, more: usize) -> Result<(), Status> {
+        if let Some(share) = &mut self.share {
+            share.grow(more)?;
+        }
+        self.bytes.merge(take(self.bytes.semaphore(), more)?);
+        Ok(())
+    }
+}
+
+impl Pool {
+    fn begin(self: &Arc<Self>, client: IpAddr) -> Result<Held, Status> {
+        Ok(Held {
+            bytes: take(&self.free, 0)?,
+            share: Some(Share {
+                pool: Arc::clone(self),
+                client: network(client),
+                bytes: 0,
+            }),
+        })
+    }
+
+    /// Nothing that can panic runs under the lock, so poison means nothing here.
+    fn clients(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Share {
+    fn grow(&mut self, more: usize) -> Result<(), Status> {
+        let mut clients = self.pool.clients();
+        let held = clients.get(&self.client).map_or(0, |&held| held) + more;
+        if held > self.pool.share {
+            return Err(status::too_much_for_one_client(self.pool.share));
+        }
+        clients.insert(self.client, held);
+        self.bytes += more;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut held) = self.pool.clients().entry(self.client) {
+            *held.get_mut() = held.get().saturating_sub(self.bytes);
+            if *held.get() == 0 {
+                held.remove();
+            }
         }
     }
 }
 
-fn permit(bytes: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, Status> {
-    let permit = Arc::clone(bytes).try_acquire_many_owned(amount(count));
-    permit.map_err(|_| status::out_of_memory())
+fn semaphore(bytes: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)))
+}
+
+fn take(free: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
+    let taken = Arc::clone(free).try_acquire_many_owned(amount(bytes));
+    taken.map_err(|_| status::out_of_memory())
 }
 
 /// A message is never as long as `u32::MAX`: gRPC says its length in that type.
@@ -79,155 +180,104 @@ fn amount(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// A request's body.
-pub(crate) struct Counted<B> {
-    inner: B,
-    memory: Memory,
-    /// As many bytes as have arrived of the message that is not whole.
-    held: Option<OwnedSemaphorePermit>,
-    message: Message,
-}
-
-impl<B> Counted<B> {
-    fn arrived(&mut self, data: &[u8]) -> Result<(), Status> {
-        self.message.arrived(data);
-        let held = self
-            .held
-            .as_ref()
-            .map_or(0, OwnedSemaphorePermit::num_permits);
-        match self.message.so_far {
-            0 => self.held = None,
-            so_far if so_far > held => {
-                let more = permit(&self.memory.free, so_far - held)?;
-                match &mut self.held {
-                    Some(held) => held.merge(more),
-                    None => self.held = Some(more),
-                }
-            }
-            // A new message began in the frame that ended a longer one.
-            so_far => drop(
-                self.held
-                    .as_mut()
-                    .and_then(|permit| permit.split(held - so_far)),
-            ),
+/// Who counts as one client: an address, or the 2^64 addresses of an IPv6 network, since a single machine has them all.
+fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(network))
         }
-        Ok(())
-    }
-}
-
-/// Where in gRPC's framing a body is: a flag, four bytes of length, the message
-/// (gRPC over HTTP/2, "Length-Prefixed-Message").
-#[derive(Default)]
-struct Message {
-    prefix: [u8; 5],
-    /// Bytes that have arrived of the prefix and the message; 0 between messages.
-    so_far: usize,
-}
-
-impl Message {
-    fn arrived(&mut self, mut data: &[u8]) {
-        while !data.is_empty() {
-            let wanted = match self.prefix.get_mut(self.so_far..) {
-                Some(prefix) if !prefix.is_empty() => {
-                    let taken = prefix.len().min(data.len());
-                    prefix[..taken].copy_from_slice(&data[..taken]);
-                    taken
-                }
-                _ => data.len().min(self.whole() - self.so_far),
-            };
-            self.so_far += wanted;
-            data = &data[wanted..];
-            if self.so_far >= self.prefix.len() && self.so_far == self.whole() {
-                self.so_far = 0;
-            }
-        }
-    }
-
-    /// The length of the message with its prefix, once the prefix is there.
-    fn whole(&self) -> usize {
-        let [_, a, b, c, d] = self.prefix;
-        self.prefix.len() + u32::from_be_bytes([a, b, c, d]) as usize
-    }
-}
-
-impl<B> HttpBody for Counted<B>
-where
-    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-            && let Err(status) = self.arrived(data)
-        {
-            return Poll::Ready(Some(Err(status.into())));
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use futures_util::FutureExt;
+    use tonic::Code;
 
     use super::*;
 
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    /// What a client holds of a message that has come so far.
+    fn arrived(memory: &Memory, client: IpAddr, bytes: usize) -> Result<Held, Status> {
+        let mut held = memory.begin(client)?;
+        held.grow(bytes).map(|()| held)
+    }
+
     #[test]
     fn items_of_streams_wait_for_each_other_but_not_without_bound_and_for_nobody_else() {
-        let memory = Memory::new(400);
-        let first = memory.wait(60).now_or_never().expect("room").unwrap();
-        let mut second = Box::pin(memory.wait(60));
+        let memory = Memory::new(400, 100);
+        let item = || memory.wait(memory.take(60).unwrap());
+        let first = item().now_or_never().expect("room").unwrap();
+        let mut second = Box::pin(item());
         assert!(second.as_mut().now_or_never().is_none());
-        let third = memory.wait(60).now_or_never().expect("an answer at once");
-        assert_eq!(third.unwrap_err().code(), tonic::Code::ResourceExhausted);
+        let third = item().now_or_never().expect("an answer at once");
+        assert_eq!(third.unwrap_err().code(), Code::ResourceExhausted);
         drop(memory.take(200).expect("the calls' own bytes"));
         drop(first);
         let _second = second.now_or_never().expect("its turn").unwrap();
-        assert_eq!(memory.waiting.available_permits(), 100);
+        assert_eq!(memory.waiting.free.available_permits(), 100);
     }
 
     #[test]
-    fn only_what_is_not_whole_is_counted_however_the_frames_are_cut() {
-        let memory = Memory::new(200);
-        let free = || memory.free.available_permits();
-        let mut body = memory.count(());
-        let mut bytes = vec![0, 0, 0, 0, 60];
-        bytes.extend([7; 60]);
-        bytes.extend([0, 0, 0, 0, 0]);
-        bytes.extend([0, 0, 0, 0, 3, 1, 2, 3]);
-        for cut in 1..bytes.len() {
-            for frame in bytes.chunks(cut) {
-                body.arrived(frame).unwrap();
-                assert_eq!(free(), 100 - body.message.so_far);
-            }
-            assert_eq!(free(), 100, "frames of {cut}");
+    fn a_client_holds_no_more_than_its_share_and_the_others_find_theirs() {
+        let memory = Memory::new(4000, 100);
+        let other = IpAddr::from([192, 0, 2, 1]);
+        let held: Vec<_> = (0..10)
+            .map(|_| arrived(&memory, CLIENT, 100).unwrap())
+            .collect();
+        let status = arrived(&memory, CLIENT, 1).unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+        assert!(status.message().contains("1000 bytes"), "{status}");
+        drop(arrived(&memory, other, 1000).expect("its own share"));
+        drop(held);
+        assert!(memory.calls.clients().is_empty());
+        assert_eq!(memory.calls.free.available_permits(), 2000);
+    }
+
+    #[test]
+    fn a_clients_items_wait_in_no_more_than_its_share() {
+        let memory = Memory::new(4000, 100);
+        let _all = Arc::clone(&memory.items).try_acquire_many_owned(1000);
+        let mut waiting = Vec::new();
+        for _ in 0..5 {
+            let item = arrived(&memory, CLIENT, 100).unwrap();
+            let mut item = Box::pin(memory.wait(item));
+            assert!(item.as_mut().now_or_never().is_none());
+            waiting.push(item);
         }
+        let sixth = memory.wait(arrived(&memory, CLIENT, 100).unwrap());
+        let status = sixth.now_or_never().expect("an answer at once");
+        assert_eq!(status.unwrap_err().code(), Code::ResourceExhausted);
+        let other = arrived(&memory, [192, 0, 2, 1].into(), 100).unwrap();
+        assert!(memory.wait(other).now_or_never().is_none());
     }
 
     #[test]
-    fn more_than_there_is_is_refused_and_what_was_taken_comes_back() {
-        let memory = Memory::new(200);
-        let mut body = memory.count(());
-        body.arrived(&[0, 0, 0, 1, 0]).unwrap();
-        body.arrived(&[0; 90]).unwrap();
-        let status = body.arrived(&[0; 90]).unwrap_err();
-        assert_eq!(status.code(), tonic::Code::ResourceExhausted);
-        assert!(memory.take(6).is_err());
-        drop(body);
-        assert!(memory.take(100).is_ok());
+    fn the_largest_message_always_fits_the_share() {
+        let memory = Memory::new(1, 1000);
+        let held = arrived(&memory, CLIENT, 1000).unwrap();
+        memory.wait(held).now_or_never().expect("room").unwrap();
+        assert!(arrived(&memory, CLIENT, 1001).is_err());
+    }
+
+    #[test]
+    fn addresses_of_one_machine_are_one_client() {
+        let same = [
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8::1", "2001:db8::2"),
+        ];
+        for (one, other) in same {
+            let [one, other] = [one, other].map(|address| network(address.parse().unwrap()));
+            assert_eq!(one, other);
+        }
+        assert_ne!(
+            network("2001:db8:0:1::1".parse().unwrap()),
+            network("2001:db8::1".parse().unwrap())
+        );
     }
 }

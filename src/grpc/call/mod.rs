@@ -3,11 +3,12 @@
 mod body;
 pub(super) mod bounds;
 mod client;
-pub(super) mod codec;
 mod deadline;
+mod frame;
 pub(super) mod memory;
 mod record;
 pub(super) mod status;
+pub(super) mod stream;
 mod unary;
 
 use std::convert::Infallible;
@@ -15,6 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::future::ready;
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use prost::Message;
@@ -24,7 +26,7 @@ use tower_service::Service;
 pub(super) use self::body::Answering;
 use self::body::Body;
 use self::bounds::Bounds;
-use self::memory::Counted;
+use self::frame::Messages;
 pub(super) use self::record::Record;
 use super::transport::backpressure::Reading;
 use super::transport::http2::Peer;
@@ -41,12 +43,12 @@ pub(super) fn begin(
 
 /// A call that has begun.
 pub(super) struct Call {
-    request: Request<Counted<Incoming>>,
+    request: Request<Incoming>,
     /// Who calls.
     pub client: IpAddr,
     /// How the call's connection is read.
     pub reading: Arc<Reading>,
-    pub bounds: Arc<Bounds>,
+    bounds: Arc<Bounds>,
 }
 
 impl Call {
@@ -57,7 +59,7 @@ impl Call {
             .flatten();
         Self {
             client: forwarded.unwrap_or(peer.address),
-            request: request.map(|body| bounds.memory.count(body)),
+            request,
             reading: Arc::clone(&peer.reading),
             bounds: Arc::clone(bounds),
         }
@@ -86,23 +88,44 @@ impl Call {
         A: Message + 'static,
         F: Future<Output = Result<A, Status>> + Send + 'static,
     {
-        let limit = self.bounds.max_message_bytes;
-        let answer = unary::answer(self.request, limit, method);
-        Box::pin(async { Ok(answer.await.map(Body::Unary)) })
+        match frame::check_encoding(self.request.headers()) {
+            Ok(()) => {
+                let answer = unary::answer(self.messages().1, method);
+                Box::pin(async { Ok(answer.await.map(Body::Unary)) })
+            }
+            Err(status) => self.refuse(status.into_http()),
+        }
     }
 
-    /// Answers with code that tonic has generated.
-    pub fn generated<S>(self, mut service: S) -> Answering
+    /// Answers with what `items` makes of each message.
+    pub fn stream(self, items: impl stream::Items) -> Answering {
+        match frame::check_encoding(self.request.headers()) {
+            Ok(()) => {
+                let answer = stream::answer(items, self.messages().1);
+                Box::pin(ready(Ok(answer.map(Body::Stream))))
+            }
+            Err(status) => self.refuse(status.into_http()),
+        }
+    }
+
+    /// Answers with code that tonic has generated, whose messages may have `limit` bytes.
+    pub fn generated<S>(self, limit: usize, mut service: S) -> Answering
     where
         S: Service<
-                Request<Counted<Incoming>>,
+                Request<tonic::body::Body>,
                 Response = Response<tonic::body::Body>,
                 Error = Infallible,
                 Future: Send + 'static,
             >,
     {
-        let answer = service.call(self.request);
+        let (head, messages) = self.messages();
+        let answer = service.call(Request::from_parts(head, messages.into_body(limit)));
         Box::pin(async { Ok(answer.await?.map(Body::Tonic)) })
+    }
+
+    fn messages(self) -> (Parts, Messages<Incoming>) {
+        let (head, body) = self.request.into_parts();
+        (head, Messages::new(body, self.client, &self.bounds))
     }
 
     /// Answers at once with a status that is laid out.

@@ -41,15 +41,13 @@ impl Record {
     /// Waits for the answer, for as long as the call may take, and follows it to its end.
     pub async fn follow(self, answering: Answering) -> Result<Response<Recorded>, Infallible> {
         let patience = self.patience;
-        let limit = self.bounds.max_message_bytes;
         let Ok(response) = tokio::time::timeout(patience, answering).await else {
             self.bounds.telemetry.rejected(Rejection::Deadline);
             self.end(Code::DeadlineExceeded as i32);
             let refusal = status::too_late(patience).into_http::<()>();
-            return Ok(refusal.map(|()| Recorded::new(Body::empty(), None, limit)));
+            return Ok(refusal.map(|()| Recorded::new(Body::empty(), None)));
         };
-        let mut response = response?;
-        name_the_limit(response.headers_mut(), limit);
+        let response = response?;
         let record = match code(response.headers()) {
             // An answer without a body has its status among the headers.
             Some(code) => {
@@ -58,7 +56,7 @@ impl Record {
             }
             None => Some(self),
         };
-        Ok(response.map(|body| Recorded::new(body, record, limit)))
+        Ok(response.map(|body| Recorded::new(body, record)))
     }
 
     fn end(mut self, code: i32) {
@@ -81,18 +79,6 @@ impl Drop for Record {
     }
 }
 
-/// tonic calls a message that is too large OUT_OF_RANGE and names no remedy;
-/// gRPC's own implementations say RESOURCE_EXHAUSTED. Kiln has no other use for
-/// OUT_OF_RANGE, so the code alone tells.
-fn name_the_limit(headers: &mut HeaderMap, limit: usize) {
-    if code(headers) == Some(Code::OutOfRange as i32) {
-        let status = status::too_large(limit);
-        headers.remove(Status::GRPC_MESSAGE);
-        // The text is ASCII, so this cannot fail.
-        let _ = status.add_header(headers);
-    }
-}
-
 fn code(headers: &HeaderMap) -> Option<i32> {
     headers
         .get(Status::GRPC_STATUS)?
@@ -107,17 +93,11 @@ pub(crate) struct Recorded {
     body: Body,
     /// Until its end is known.
     record: Option<Record>,
-    /// Largest message, for [`name_the_limit`].
-    limit: usize,
 }
 
 impl Recorded {
-    fn new(body: Body, record: Option<Record>, limit: usize) -> Self {
-        Self {
-            body,
-            record,
-            limit,
-        }
+    fn new(body: Body, record: Option<Record>) -> Self {
+        Self { body, record }
     }
 }
 
@@ -129,12 +109,7 @@ impl HttpBody for Recorded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(Ok(frame)) = &mut frame
-            && let Some(trailers) = frame.trailers_mut()
-        {
-            name_the_limit(trailers, self.limit);
-        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         let end = match &frame {
             Some(Ok(frame)) => frame.trailers_ref().and_then(code),
             Some(Err(status)) => Some(status.code() as i32),

@@ -68,6 +68,19 @@ pub(crate) fn no_message(error: &DecodeError) -> Status {
     ))
 }
 
+/// What a call is answered with that ends before a message is whole.
+pub(crate) fn cut_short() -> Status {
+    Status::invalid_argument("the call ended before its message did")
+}
+
+/// What a message is answered with of which too little comes: less than `bytes` in `pause`.
+pub(crate) fn stalled(bytes: usize, pause: Duration) -> Status {
+    Status::deadline_exceeded(format!(
+        "a message began and did not go on: at least {} KiB of it must come every {pause:?}; send it again",
+        bytes / 1024
+    ))
+}
+
 /// What a message over the limit is answered with.
 pub(crate) fn too_large(limit: usize) -> Status {
     Status::resource_exhausted(format!(
@@ -78,12 +91,20 @@ pub(crate) fn too_large(limit: usize) -> Status {
 
 /// What a request is answered with that the others left no memory for.
 pub(crate) fn out_of_memory() -> Status {
-    let message = "the server holds as many bytes of requests as it may; try again after a pause";
-    Status::with_error_details(
-        Code::ResourceExhausted,
-        message,
-        ErrorDetails::with_retry_info(Some(RETRY)),
-    )
+    come_back("the server holds as many bytes of requests as it may; try again after a pause")
+}
+
+/// What a request is answered with whose client would hold more than `share` bytes.
+pub(crate) fn too_much_for_one_client(share: usize) -> Status {
+    come_back(format!(
+        "large requests of one client may hold {share} bytes at once: wait for answers before sending more, \
+         or start the server with a larger --max-buffered-bytes"
+    ))
+}
+
+fn come_back(message: impl Into<String>) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(RETRY));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
 /// What a call that took too long is answered with.
@@ -92,6 +113,11 @@ pub(crate) fn too_late(patience: Duration) -> Status {
         "no answer within {patience:?}: send the request faster, allow more time, \
          or start the server with a larger --request-timeout"
     ))
+}
+
+/// What an item of a stream is answered with whose task has panicked.
+pub(crate) fn broken() -> Status {
+    Status::internal("the server failed on this item; please report it")
 }
 
 /// The answer to a call for which there is no place ([`Error::Full`]), laid out once: when there are

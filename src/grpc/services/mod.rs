@@ -8,14 +8,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use tonic_reflection::pb as reflected;
 pub(super) use tonic_reflection::server::Error;
 
 use self::health::Health;
 use self::mnist::Mnist;
-use super::call::memory::Counted;
 use super::call::{Answering, Call};
 use super::proto;
 use crate::serving::Serving;
@@ -96,13 +94,16 @@ pub(super) trait Service: Send + Sync {
     fn answer(&self, call: Call) -> Answering;
 }
 
+/// Largest message of a service that tonic has generated, whose reader keeps a buffer for it: a name, or two.
+const SMALL_MESSAGE: usize = 16 * 1024;
+
 /// A service that code answers which tonic has generated.
 struct Generated<S>(S);
 
 impl<S> Service for Generated<S>
 where
     S: tower_service::Service<
-            Request<Counted<Incoming>>,
+            Request<tonic::body::Body>,
             Response = Response<tonic::body::Body>,
             Error = Infallible,
             Future: Send + 'static,
@@ -111,7 +112,7 @@ where
         + Sync,
 {
     fn answer(&self, call: Call) -> Answering {
-        call.generated(self.0.clone())
+        call.generated(SMALL_MESSAGE, self.0.clone())
     }
 }
 
