@@ -18,6 +18,19 @@ pub enum PictureError {
     #[error("the picture is {width}x{height} pixels and at most {limit} pixels a side are taken")]
     TooLong { width: u64, height: u64, limit: u64 },
     #[error(
+        "the {kind} is {width}x{height} pixels and takes {needed} bytes of memory to decode, where at most {limit} are \
+         taken: send a smaller one{}, or raise --max-picture-memory",
+        if .kind.starts_with("progressive") { " or a baseline JPEG" } else { "" }
+    )]
+    TooMuchMemory {
+        /// What kind of picture it is: "progressive JPEG".
+        kind: &'static str,
+        width: usize,
+        height: usize,
+        needed: u64,
+        limit: u64,
+    },
+    #[error(
         "the bytes are no PNG, JPEG, GIF, BMP or WebP picture: they start with \"{}\"",
         .first_bytes.escape_ascii()
     )]

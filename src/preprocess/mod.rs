@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Nothing here knows of models or of serving. Every size is checked against [`Limits`] before
-//! memory is taken, and no input makes it panic.
+//! memory is taken, and no input makes it panic. What a picture will take is known from its headers
+//! ([`memory`]), so that whoever decodes several at once can share out what there is.
 
 mod decode;
 mod digit;
@@ -17,6 +18,7 @@ mod resize;
 
 use std::time::{Duration, Instant};
 
+use decode::Outline;
 pub use error::PictureError;
 use resize::Filter;
 
@@ -59,20 +61,23 @@ impl Size {
 pub struct Limits {
     /// Longest encoded picture, in bytes.
     pub max_bytes: usize,
-    /// Most pixels (width × height) that the header may announce. Decoding takes up to 4 bytes a
-    /// pixel, and 10 for a progressive JPEG.
+    /// Most pixels (width × height) that the header may announce.
     pub max_pixels: u64,
+    /// Most bytes that decoding and fitting a picture may hold at once; its headers tell how many
+    /// that will be. Between 3 and 5 a pixel are usual, 16 are needed for a progressive CMYK JPEG.
+    pub max_memory: u64,
     /// How long one picture may take. It is looked at whenever a decoder asks for more bytes and
     /// between the steps after it, so a picture can overrun it by one step: one pass over its pixels.
     pub time: Duration,
 }
 
 impl Default for Limits {
-    /// 8 MiB, 25 million pixels, 2 seconds.
+    /// 8 MiB, 25 million pixels, 512 MiB (enough for so many pixels in every format), 2 seconds.
     fn default() -> Self {
         Self {
             max_bytes: 8 << 20,
             max_pixels: 25_000_000,
+            max_memory: 512 << 20,
             time: Duration::from_secs(2),
         }
     }
@@ -88,27 +93,85 @@ pub fn decode_and_fit(
     size: Size,
     limits: &Limits,
 ) -> Result<Vec<u8>, PictureError> {
+    let budget = Budget::new(limits);
+    check_sizes(bytes, size, &budget)?;
+    let picture = match decode::small(bytes, &budget) {
+        Some(picture) => picture,
+        None => {
+            check_memory(&decode::outline(bytes, &budget)?, fit, size, &budget)?;
+            decode::decode(bytes, &budget)?
+        }
+    };
+    budget.check_time()?;
+    let from = Size {
+        width: picture.width,
+        height: picture.height,
+    };
+    match fit {
+        Fit::Auto if from == size => Ok(picture.into_grey()),
+        Fit::Resize => resize::scale(picture.into_grey(), from, size, Filter::Bicubic, &budget),
+        Fit::Auto | Fit::Digit => digit::fit(picture, size, &budget),
+    }
+}
+
+/// The most bytes that [`decode_and_fit`] will hold at once for this picture, its answer included, as its headers tell.
+/// To read them takes up to [`HEADERS`] bytes for each byte of the picture.
+///
+/// # Errors
+/// [`PictureError`]: the headers are damaged, or the picture passes a limit, [`Limits::max_memory`] among them.
+pub fn memory(bytes: &[u8], fit: Fit, size: Size, limits: &Limits) -> Result<u64, PictureError> {
+    let budget = Budget::new(limits);
+    check_sizes(bytes, size, &budget)?;
+    check_memory(&decode::outline(bytes, &budget)?, fit, size, &budget)
+}
+
+/// What reading the headers of a picture may hold, for each of its bytes: metadata in a buffer that grows.
+pub const HEADERS: u64 = 3;
+
+fn check_sizes(bytes: &[u8], size: Size, budget: &Budget) -> Result<(), PictureError> {
     if !(1..=Size::MAX_SIDE).contains(&size.width) || !(1..=Size::MAX_SIDE).contains(&size.height) {
         return Err(PictureError::ModelSize {
             width: size.width,
             height: size.height,
         });
     }
-    let budget = Budget::new(limits);
-    let picture = decode::decode(bytes, &budget)?;
-    budget.check_time()?;
-    let has_the_size = picture.width == size.width && picture.height == size.height;
-    match fit {
-        Fit::Auto if has_the_size => Ok(picture.into_grey()),
-        Fit::Resize => {
-            let from = Size {
-                width: picture.width,
-                height: picture.height,
-            };
-            resize::scale(picture.into_grey(), from, size, Filter::Bicubic, &budget)
-        }
-        Fit::Auto | Fit::Digit => digit::fit(&picture, size, &budget),
+    let limit = budget.limits.max_bytes;
+    if bytes.len() > limit {
+        return Err(PictureError::TooManyBytes {
+            bytes: bytes.len(),
+            limit,
+        });
     }
+    Ok(())
+}
+
+/// The bytes that a picture needs, if they are within the limit.
+fn check_memory(
+    outline: &Outline,
+    fit: Fit,
+    size: Size,
+    budget: &Budget,
+) -> Result<u64, PictureError> {
+    let from = Size {
+        width: outline.width,
+        height: outline.height,
+    };
+    let fitting = match fit {
+        Fit::Auto if from == size => outline.decoded,
+        Fit::Resize => outline.decoded + resize::memory(from, size),
+        Fit::Auto | Fit::Digit => digit::memory(from, outline.decoded, size),
+    };
+    let (needed, limit) = (outline.decoding.max(fitting), budget.limits.max_memory);
+    if needed > limit {
+        return Err(PictureError::TooMuchMemory {
+            kind: outline.kind,
+            width: outline.width,
+            height: outline.height,
+            needed,
+            limit,
+        });
+    }
+    Ok(needed)
 }
 
 /// The longest side of a picture, which is the longest that JPEG and GIF can express.

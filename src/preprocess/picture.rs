@@ -56,24 +56,41 @@ impl Picture {
         }
     }
 
-    /// One grey byte a pixel; alpha is dropped, as Pillow's `convert("L")` does.
+    /// One grey byte a pixel, in place; alpha is dropped, as Pillow's `convert("L")` does.
     pub fn into_grey(self) -> Vec<u8> {
         let Self {
-            layout, samples, ..
+            layout,
+            mut samples,
+            ..
         } = self;
         match layout {
-            Layout::Grey => samples,
-            Layout::GreyAlpha => samples.chunks_exact(2).map(|p| p[0]).collect(),
-            Layout::Rgb => samples.chunks_exact(3).map(luma).collect(),
-            Layout::Rgba => samples.chunks_exact(4).map(luma).collect(),
+            Layout::Grey => {}
+            Layout::GreyAlpha => narrow(&mut samples, |[grey, _]| [grey]),
+            Layout::Rgb => narrow(&mut samples, |[r, g, b]| [luma(r, g, b)]),
+            Layout::Rgba => narrow(&mut samples, |[r, g, b, _]| [luma(r, g, b)]),
         }
+        samples
     }
 }
 
-/// ITU-R BT.601 luma of a pixel of at least three bytes, rounded as Pillow rounds it (`L24` in
-/// its Convert.c). The weights sum to 65,536, so grey stays the same grey.
+/// Makes of each `FROM` bytes `TO` ones, which are not more, in place: a second buffer would be as large as a picture.
+pub fn narrow<const FROM: usize, const TO: usize>(
+    samples: &mut Vec<u8>,
+    convert: impl Fn([u8; FROM]) -> [u8; TO],
+) {
+    const { assert!(TO <= FROM) };
+    let pixels = samples.len() / FROM;
+    for i in 0..pixels {
+        let from = std::array::from_fn(|k| samples[FROM * i + k]);
+        samples[TO * i..][..TO].copy_from_slice(&convert(from));
+    }
+    samples.truncate(TO * pixels);
+}
+
+/// ITU-R BT.601 luma, rounded as Pillow rounds it (`L24` in its Convert.c). The weights sum to 65,536, so grey stays
+/// the same grey.
 #[inline]
-fn luma(pixel: &[u8]) -> u8 {
-    let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+fn luma(r: u8, g: u8, b: u8) -> u8 {
+    let [r, g, b] = [r, g, b].map(u32::from);
     ((r * 19_595 + g * 38_470 + b * 7_471 + 0x8000) >> 16) as u8
 }

@@ -82,6 +82,22 @@ fn to_byte(sum: i32) -> u8 {
     (sum >> FRACTION_BITS).clamp(0, 255) as u8
 }
 
+/// The most bytes that [`scale`] holds beside `grey`, its answer included.
+pub fn memory(from: Size, to: Size) -> u64 {
+    // A sum of four bytes for each target row's pixel, which becomes a byte; then the answer.
+    let kept = if is_columns_first(from, to) {
+        from.width
+    } else {
+        to.width
+    };
+    let rows = 5 * kept * to.height + to.width * to.height + to.width;
+    // A weight is four bytes, and eight while its window is laid out; windows overlap up to four times.
+    let windows =
+        |from: usize, to: usize| to * size_of::<Window>() + 4 * (4 * from.max(to) + 2 * to);
+    let one = 8 * (4 * from.width.max(from.height) + 2);
+    (rows + windows(from.width, to.width) + windows(from.height, to.height) + one) as u64
+}
+
 /// Scales `grey` (`from` pixels, row by row) to `to`. The rows go by once, so that nothing of the
 /// source's height is kept.
 pub fn scale(

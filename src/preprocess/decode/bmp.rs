@@ -2,6 +2,7 @@
 //!
 //! Microsoft's "Bitmap Storage" (BITMAPINFOHEADER and its successors) is the source.
 
+use super::outline::Outline;
 use crate::preprocess::picture::{Layout, Picture};
 use crate::preprocess::{Budget, PictureError};
 
@@ -43,6 +44,24 @@ fn u16_at(bytes: &[u8], at: usize) -> Result<u16, PictureError> {
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32, PictureError> {
     let field = bytes.get(at..at + 4).ok_or_else(truncated)?;
     Ok(u32::from_le_bytes([field[0], field[1], field[2], field[3]]))
+}
+
+pub fn outline(bytes: &[u8], budget: &Budget) -> Result<Outline, PictureError> {
+    let header = Header::read(bytes)?;
+    let pixels = budget.check_pixels(header.width as u64, header.height as u64)? as u64;
+    let (indices, channels) = match header.coding {
+        Coding::Plain => (0, 3),
+        // All palette indices come before all colours.
+        Coding::RunLength => (pixels, 3),
+        Coding::Masks(_) => (0, 4),
+    };
+    Ok(Outline {
+        kind: "BMP",
+        width: header.width,
+        height: header.height,
+        decoding: channels * pixels + indices,
+        decoded: channels * pixels,
+    })
 }
 
 pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {

@@ -2,15 +2,82 @@
 
 use std::num::NonZeroU64;
 
-use gif::{ColorOutput, DecodeOptions, MemoryLimit};
+use gif::{ColorOutput, DecodeOptions, Decoder, MemoryLimit};
 
+use super::outline::{Outline, grown};
 use super::timed::Timed;
 use crate::preprocess::picture::{Layout, Picture};
 use crate::preprocess::{Budget, PictureError};
 
+/// The tables of LZW, palettes, and a buffer to read through.
+const SMALL_PARTS: u64 = 256 << 10;
+
+/// Where the first frame lies on its canvas.
+struct First {
+    width: usize,
+    height: usize,
+    left: usize,
+    top: usize,
+    wide: usize,
+    high: usize,
+    transparent: Option<u8>,
+}
+
+impl First {
+    fn layout(&self) -> Layout {
+        if self.transparent.is_some() || (self.wide, self.high) != (self.width, self.height) {
+            Layout::Rgba
+        } else {
+            Layout::Rgb
+        }
+    }
+}
+
+pub fn outline(bytes: &[u8], budget: &Budget) -> Result<Outline, PictureError> {
+    let (decoder, first) = open(bytes, budget)?;
+    let decoded = (first.width * first.height * first.layout().channels()) as u64;
+    let indices = (first.wide * first.high) as u64;
+    let metadata = [decoder.xmp_metadata(), decoder.icc_profile()];
+    let metadata: usize = metadata.into_iter().flatten().map(<[u8]>::len).sum();
+    Ok(Outline {
+        kind: "GIF",
+        width: first.width,
+        height: first.height,
+        decoding: decoded + indices + grown(metadata as u64) + SMALL_PARTS,
+        decoded,
+    })
+}
+
 /// What the frame does not cover is transparent and has, as in Pillow, the transparent colour
 /// of the palette, or its first colour where there is none.
 pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
+    let failed = |error| budget.undecodable("GIF", error);
+    let (mut decoder, first) = open(bytes, budget)?;
+    let mut indices = vec![0; first.wide * first.high];
+    decoder.read_into_buffer(&mut indices).map_err(failed)?;
+
+    let colours = colours(decoder.palette().map_err(failed)?, first.transparent);
+    let [r, g, b, _] = colours[usize::from(first.transparent.unwrap_or(0))];
+    let layout = first.layout();
+    let channels = layout.channels();
+    let mut samples = [r, g, b, 0][..channels].repeat(first.width * first.height);
+    let rows = samples
+        .chunks_exact_mut(first.width * channels)
+        .skip(first.top);
+    for (to, from) in rows.zip(indices.chunks_exact(first.wide)) {
+        let to = to.chunks_exact_mut(channels).skip(first.left);
+        for (pixel, &index) in to.zip(from) {
+            pixel.copy_from_slice(&colours[usize::from(index)][..channels]);
+        }
+    }
+    Ok(Picture::upright(first.width, first.height, layout, samples))
+}
+
+/// Reads as far as the first frame's pixels.
+fn open<'a>(
+    bytes: &'a [u8],
+    budget: &'a Budget,
+) -> Result<(Decoder<Timed<'a>>, First), PictureError> {
     let failed = |error| budget.undecodable("GIF", error);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
@@ -27,29 +94,19 @@ pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
         .ok_or_else(|| PictureError::undecodable("GIF", "it has no frame"))?;
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     let (wide, high) = (usize::from(frame.width), usize::from(frame.height));
-    let transparent = frame.transparent;
-    // A frame that hangs over its canvas makes the canvas larger, as in Pillow.
-    let (width, height) = (screen.0.max(left + wide), screen.1.max(top + high));
-    let pixels = budget.check_pixels(width as u64, height as u64)?;
-    let frame_pixels = budget.check_pixels(wide as u64, high as u64)?;
-
-    let mut indices = vec![0; frame_pixels];
-    decoder.read_into_buffer(&mut indices).map_err(failed)?;
-
-    let colours = colours(decoder.palette().map_err(failed)?, transparent);
-    let [r, g, b, _] = colours[usize::from(transparent.unwrap_or(0))];
-    let has_alpha = transparent.is_some() || (wide, high) != (width, height);
-    let layout = if has_alpha { Layout::Rgba } else { Layout::Rgb };
-    let channels = layout.channels();
-    let mut samples = [r, g, b, 0][..channels].repeat(pixels);
-    let rows = samples.chunks_exact_mut(width * channels).skip(top);
-    for (to, from) in rows.zip(indices.chunks_exact(wide)) {
-        let to = to.chunks_exact_mut(channels).skip(left);
-        for (pixel, &index) in to.zip(from) {
-            pixel.copy_from_slice(&colours[usize::from(index)][..channels]);
-        }
-    }
-    Ok(Picture::upright(width, height, layout, samples))
+    let first = First {
+        // A frame that hangs over its canvas makes the canvas larger, as in Pillow.
+        width: screen.0.max(left + wide),
+        height: screen.1.max(top + high),
+        left,
+        top,
+        wide,
+        high,
+        transparent: frame.transparent,
+    };
+    budget.check_pixels(first.width as u64, first.height as u64)?;
+    budget.check_pixels(wide as u64, high as u64)?;
+    Ok((decoder, first))
 }
 
 /// All 256 colours as RGBA. What the palette lacks is a ramp of greys, as in Pillow.

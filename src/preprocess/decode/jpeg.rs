@@ -1,36 +1,70 @@
 //! JPEG: baseline and progressive, grey, YCbCr, RGB, CMYK and YCCK.
 
-use jpeg_decoder::{CodingProcess, Decoder, PixelFormat};
+use std::io::Read;
+use std::thread::available_parallelism;
 
+use jpeg_decoder::{CodingProcess, Decoder, ImageInfo, PixelFormat};
+
+use super::outline::Outline;
 use super::timed::Timed;
 use crate::preprocess::exif::Orientation;
-use crate::preprocess::picture::{Layout, Picture};
+use crate::preprocess::picture::{Layout, Picture, narrow};
 use crate::preprocess::{Budget, PictureError};
 
-pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
-    let failed = |error| budget.undecodable("JPEG", error);
-    let mut decoder = Decoder::new(Timed::new(bytes, budget));
-    decoder.read_info().map_err(failed)?;
-    let info = decoder
-        .info()
-        .ok_or_else(|| PictureError::undecodable("JPEG", "it has no frame header"))?;
-    budget.check_pixels(info.width.into(), info.height.into())?;
-    if info.coding_process == CodingProcess::Lossless {
-        return Err(PictureError::undecodable("JPEG", "it is a lossless JPEG"));
-    }
-    let mut samples = decoder.decode().map_err(failed)?;
-    let layout = match info.pixel_format {
-        PixelFormat::L8 | PixelFormat::L16 => Layout::Grey,
-        PixelFormat::RGB24 => Layout::Rgb,
-        PixelFormat::CMYK32 => {
-            samples = samples.chunks_exact(4).flat_map(rgb_of_cmyk).collect();
-            Layout::Rgb
-        }
+/// Tables, and segments that are read and dropped again, each shorter than 64 KiB.
+const SMALL_PARTS: u64 = 256 << 10;
+
+pub fn outline(bytes: &[u8], budget: &Budget) -> Result<Outline, PictureError> {
+    let mut reader = Timed::new(bytes, budget);
+    let info = read_info(&mut Decoder::new(&mut reader), budget)?;
+    let is_progressive = info.coding_process == CodingProcess::DctProgressive;
+    // The decoder takes one byte at a time, so it stands where the frame header ends.
+    let blocks = Blocks::of(&info, &bytes[..reader.position()])
+        .ok_or_else(|| PictureError::undecodable("JPEG", "its frame header is cut off"))?;
+    let (width, height) = (usize::from(info.width), usize::from(info.height));
+    let decoded = (width * height * info.pixel_format.pixel_bytes()) as u64;
+    // Of each component there is a plane of samples, of which the picture is made line by line. A progressive picture
+    // has the coefficients of all blocks beside, two bytes each, until it is done. What is on its way from coefficients
+    // to samples is a row of blocks, or a whole component that no scan has completed.
+    let (held, on_the_way) = if is_progressive {
+        (2 * blocks.all + blocks.all, 2 * blocks.largest)
+    } else {
+        (blocks.all, 4 * blocks.row)
     };
+    let cores = available_parallelism().map_or(1, usize::from) as u64;
+    let making = match info.pixel_format {
+        PixelFormat::L8 | PixelFormat::L16 => 0, // The plane is the picture.
+        PixelFormat::RGB24 | PixelFormat::CMYK32 => decoded + cores * blocks.line,
+    };
+    Ok(Outline {
+        kind: kind(&info),
+        width,
+        height,
+        // A colour profile and EXIF data are kept, and are parts of the file.
+        decoding: held + making.max(on_the_way) + bytes.len() as u64 + SMALL_PARTS,
+        decoded,
+    })
+}
+
+pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
+    let mut decoder = Decoder::new(Timed::new(bytes, budget));
+    let info = read_info(&mut decoder, budget)?;
+    let decoded = decoder.decode();
+    let mut samples = decoded.map_err(|error| budget.undecodable("JPEG", error))?;
     let orientation = decoder
         .exif_data()
         .map(Orientation::from_exif)
         .unwrap_or_default();
+    // With it go the coefficients.
+    drop(decoder);
+    let layout = match info.pixel_format {
+        PixelFormat::L8 | PixelFormat::L16 => Layout::Grey,
+        PixelFormat::RGB24 => Layout::Rgb,
+        PixelFormat::CMYK32 => {
+            narrow(&mut samples, rgb_of_cmyk);
+            Layout::Rgb
+        }
+    };
     Ok(Picture {
         width: info.width.into(),
         height: info.height.into(),
@@ -40,10 +74,71 @@ pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
     })
 }
 
+fn read_info(decoder: &mut Decoder<impl Read>, budget: &Budget) -> Result<ImageInfo, PictureError> {
+    let read = decoder.read_info();
+    read.map_err(|error| budget.undecodable("JPEG", error))?;
+    let info = decoder
+        .info()
+        .ok_or_else(|| PictureError::undecodable("JPEG", "it has no frame header"))?;
+    budget.check_pixels(info.width.into(), info.height.into())?;
+    if info.coding_process == CodingProcess::Lossless {
+        return Err(PictureError::undecodable("JPEG", "it is a lossless JPEG"));
+    }
+    Ok(info)
+}
+
+fn kind(info: &ImageInfo) -> &'static str {
+    match (info.coding_process, info.pixel_format) {
+        (CodingProcess::DctProgressive, PixelFormat::CMYK32) => "progressive CMYK JPEG",
+        (CodingProcess::DctProgressive, _) => "progressive JPEG",
+        (_, PixelFormat::CMYK32) => "CMYK JPEG",
+        _ => "JPEG",
+    }
+}
+
+/// How many samples a frame has, cut into blocks of 8 × 8.
+struct Blocks {
+    /// Of all components.
+    all: u64,
+    /// Of the component that has the most.
+    largest: u64,
+    /// Of all components, in one row of units.
+    row: u64,
+    /// Of all components, in one line of the picture, as long as it may be laid out.
+    line: u64,
+}
+
+impl Blocks {
+    /// A frame header ends with three bytes a component: its number, how many blocks it has across and down in a unit
+    /// of the picture, and its quantization table (ITU-T T.81, sections A.1.1 and B.2.2).
+    fn of(info: &ImageInfo, frame_header: &[u8]) -> Option<Self> {
+        let count = info.pixel_format.pixel_bytes();
+        let start = frame_header.len().checked_sub(3 * count)?;
+        let (components, _) = frame_header[start..].as_chunks::<3>();
+        let factors = components.iter().map(|&[_, factors, _]| {
+            let (across, down) = (factors >> 4, factors & 15);
+            (u64::from(across), u64::from(down))
+        });
+        let (across, down) = factors.clone().fold((1, 1), |(a, d), (across, down)| {
+            (a.max(across), d.max(down))
+        });
+        let units_across = u64::from(info.width).div_ceil(8 * across);
+        let units_down = u64::from(info.height).div_ceil(8 * down);
+        let rows = factors.map(|(across, down)| 64 * units_across * across * down);
+        let row: u64 = rows.clone().sum();
+        Some(Self {
+            all: row * units_down,
+            largest: rows.max()? * units_down,
+            row,
+            line: count as u64 * u64::from(info.width) * across,
+        })
+    }
+}
+
 /// As Pillow's `cmyk2rgb` in its Convert.c.
-fn rgb_of_cmyk(pixel: &[u8]) -> [u8; 3] {
-    let light = u32::from(255 - pixel[3]);
-    [pixel[0], pixel[1], pixel[2]].map(|ink| {
+fn rgb_of_cmyk([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+    let light = u32::from(255 - k);
+    [c, m, y].map(|ink| {
         let product = u32::from(ink) * light + 128;
         let absorbed = ((product >> 8) + product) >> 8;
         light.saturating_sub(absorbed) as u8

@@ -3,50 +3,67 @@
 mod bmp;
 mod gif;
 mod jpeg;
+mod outline;
 mod png;
 mod small_png;
 mod timed;
 mod webp;
+mod webp_codes;
 
+pub use self::outline::Outline;
 use super::picture::Picture;
 use super::{Budget, PictureError};
 
-/// Decodes the first (or only) frame of a picture, whose format its first bytes tell.
+/// What the headers of a picture tell.
+pub fn outline(bytes: &[u8], budget: &Budget) -> Result<Outline, PictureError> {
+    match Format::of(bytes)? {
+        Format::Png => png::outline(bytes, budget),
+        Format::Jpeg => jpeg::outline(bytes, budget),
+        Format::Gif => gif::outline(bytes, budget),
+        Format::WebP => webp::outline(bytes, budget),
+        Format::Bmp => bmp::outline(bytes, budget),
+    }
+}
+
+/// Decodes the first (or only) frame of a picture.
 pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
-    if bytes.is_empty() {
-        return Err(PictureError::Empty);
+    match Format::of(bytes)? {
+        Format::Png => png::decode(bytes, budget),
+        Format::Jpeg => jpeg::decode(bytes, budget),
+        Format::Gif => gif::decode(bytes, budget),
+        Format::WebP => webp::decode(bytes, budget),
+        Format::Bmp => bmp::decode(bytes, budget),
     }
-    let limit = budget.limits.max_bytes;
-    if bytes.len() > limit {
-        return Err(PictureError::TooManyBytes {
-            bytes: bytes.len(),
-            limit,
-        });
-    }
-    match bytes {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => {
-            small_png::decode(bytes, budget).map_or_else(|| png::decode(bytes, budget), Ok)
+}
+
+/// The picture, if it is one of those that [`small_png`] is for.
+pub fn small(bytes: &[u8], budget: &Budget) -> Option<Picture> {
+    matches!(Format::of(bytes), Ok(Format::Png))
+        .then(|| small_png::decode(bytes, budget))
+        .flatten()
+}
+
+enum Format {
+    Png,
+    Jpeg,
+    Gif,
+    WebP,
+    Bmp,
+}
+
+impl Format {
+    /// The first bytes tell.
+    fn of(bytes: &[u8]) -> Result<Self, PictureError> {
+        match bytes {
+            [] => Err(PictureError::Empty),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Ok(Self::Png),
+            [0xff, 0xd8, 0xff, ..] => Ok(Self::Jpeg),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Self::Gif),
+            [b'R', b'I', b'F', b'F', ..] if bytes.get(8..12) == Some(b"WEBP") => Ok(Self::WebP),
+            [b'B', b'M', ..] => Ok(Self::Bmp),
+            _ => Err(PictureError::UnknownFormat {
+                first_bytes: bytes[..bytes.len().min(16)].to_vec(),
+            }),
         }
-        [0xff, 0xd8, 0xff, ..] => jpeg::decode(bytes, budget),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => gif::decode(bytes, budget),
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => webp::decode(bytes, budget),
-        [b'B', b'M', ..] => bmp::decode(bytes, budget),
-        _ => Err(PictureError::UnknownFormat {
-            first_bytes: bytes[..bytes.len().min(16)].to_vec(),
-        }),
     }
 }

@@ -6,6 +6,7 @@ use png::{
     BitDepth, ColorType, DecodeOptions, Decoder, InterlaceInfo, Limits, Reader, Transformations,
 };
 
+use super::outline::{Outline, grown};
 use crate::preprocess::exif::Orientation;
 use crate::preprocess::picture::{Layout, Picture};
 use crate::preprocess::{Budget, PictureError};
@@ -15,40 +16,42 @@ const DECODER_BYTES: usize = 8 << 20;
 /// How many rows pass between two looks at the clock.
 const ROWS_A_LOOK: usize = 64;
 
+type Rows<'a> = Reader<Cursor<&'a [u8]>>;
+
 fn failed(error: impl std::fmt::Display) -> PictureError {
     PictureError::undecodable("PNG", error)
 }
 
-/// Text and colour profiles are compressed, can be bombs, and are not needed: they are skipped
-/// unread. Of an animated PNG this is the default image.
-pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
-    let mut options = DecodeOptions::default();
-    options.set_ignore_text_chunk(true);
-    options.set_ignore_iccp_chunk(true);
-    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
-    decoder.set_limits(Limits {
-        bytes: DECODER_BYTES,
-    });
-    decoder.set_transformations(Transformations::EXPAND);
-    let header = decoder.read_header_info().map_err(failed)?;
-    let (width, height) = (header.width, header.height);
-    let pixels = budget.check_pixels(width.into(), height.into())?;
+/// A buffer of compressed bytes, and the tables of inflate.
+const SMALL_PARTS: u64 = 256 << 10;
+/// What is inflated at once, where rows are short.
+const INFLATED: u64 = 256 << 10;
 
-    let mut reader = decoder.read_info().map_err(failed)?;
-    let (color, depth) = reader.output_color_type();
-    let layout = match color {
-        ColorType::Grayscale => Layout::Grey,
-        ColorType::GrayscaleAlpha => Layout::GreyAlpha,
-        ColorType::Rgb => Layout::Rgb,
-        ColorType::Rgba => Layout::Rgba,
-        ColorType::Indexed => return Err(failed("its palette is missing")),
-    };
-    let mut picture = Picture::upright(
-        width as usize,
-        height as usize,
-        layout,
-        vec![0; pixels * layout.channels()],
-    );
+pub fn outline(bytes: &[u8], budget: &Budget) -> Result<Outline, PictureError> {
+    let (reader, layout) = open(bytes, budget)?;
+    let info = reader.info();
+    let (width, height) = (info.width as usize, info.height as usize);
+    let decoded = (width * height * layout.channels()) as u64;
+    // A handful of rows is inflated at once, into a buffer that grows; one is unfiltered, one expanded, one narrowed.
+    let row = info.raw_row_length() as u64;
+    let inflated = grown(row + (5 * row).max(INFLATED));
+    let rows = inflated + row + 3 * 2 * (width * layout.channels()) as u64;
+    let exif = info.exif_metadata.as_ref().map_or(0, |exif| exif.len());
+    Ok(Outline {
+        kind: "PNG",
+        width,
+        height,
+        decoding: decoded + rows + grown(exif as u64) + SMALL_PARTS,
+        decoded,
+    })
+}
+
+pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
+    let (mut reader, layout) = open(bytes, budget)?;
+    let (_, depth) = reader.output_color_type();
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let samples = vec![0; width * height * layout.channels()];
+    let mut picture = Picture::upright(width, height, layout, samples);
     if depth == BitDepth::Eight && picture.height <= ROWS_A_LOOK {
         // A picture as small as a digit: row by row costs a tenth more.
         reader.next_frame(&mut picture.samples).map_err(failed)?;
@@ -61,8 +64,32 @@ pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
     Ok(picture)
 }
 
+/// Reads as far as the pixels. Text and colour profiles are compressed, can be bombs, and are not needed: they are
+/// skipped unread. Of an animated PNG this is the default image.
+fn open<'a>(bytes: &'a [u8], budget: &Budget) -> Result<(Rows<'a>, Layout), PictureError> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_text_chunk(true);
+    options.set_ignore_iccp_chunk(true);
+    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
+    decoder.set_limits(Limits {
+        bytes: DECODER_BYTES,
+    });
+    decoder.set_transformations(Transformations::EXPAND);
+    let header = decoder.read_header_info().map_err(failed)?;
+    budget.check_pixels(header.width.into(), header.height.into())?;
+    let reader = decoder.read_info().map_err(failed)?;
+    let layout = match reader.output_color_type().0 {
+        ColorType::Grayscale => Layout::Grey,
+        ColorType::GrayscaleAlpha => Layout::GreyAlpha,
+        ColorType::Rgb => Layout::Rgb,
+        ColorType::Rgba => Layout::Rgba,
+        ColorType::Indexed => return Err(failed("its palette is missing")),
+    };
+    Ok((reader, layout))
+}
+
 fn read_rows(
-    reader: &mut Reader<Cursor<&[u8]>>,
+    reader: &mut Rows,
     depth: BitDepth,
     picture: &mut Picture,
     budget: &Budget,

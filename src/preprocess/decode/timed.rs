@@ -18,6 +18,12 @@ impl<'a> Timed<'a> {
             budget,
         }
     }
+
+    /// How many bytes were handed out, at most as many as there are.
+    pub fn position(&self) -> usize {
+        let length = self.bytes.get_ref().len();
+        usize::try_from(self.bytes.position()).map_or(length, |position| position.min(length))
+    }
 }
 
 impl Budget<'_> {

@@ -31,6 +31,12 @@ const CROWDED: f32 = 0.15;
 /// A page of fewer pixels along its longer side is too coarse for a paper that changes.
 const SMALLEST_PHOTO: usize = 64;
 
+/// Bytes for each pixel of a page: its colour and alpha, twice where it is turned upright, with the places of the turn.
+const PAGE: u64 = 2 * 16 + 8;
+/// Bytes for each pixel of a page while the digit is looked for, at the most: most of them are fields of one number,
+/// the pages themselves, and the list of pieces, of which noise has one for every four pixels.
+const WORK: u64 = 100;
+
 /// One number a pixel, row by row.
 struct Field {
     width: usize,
@@ -38,10 +44,18 @@ struct Field {
     values: Vec<f32>,
 }
 
+/// The most bytes that [`fit`] holds at once, a picture of so many pixels and bytes and the answer included.
+pub fn memory(from: Size, picture: u64, size: Size) -> u64 {
+    let page = Page::pixels(from) as u64;
+    let page_made = picture + PAGE * page + 40 * from.width as u64;
+    page_made.max(WORK * page) + place::memory(size)
+}
+
 /// The digit of `picture` as `size.height * size.width` bytes, light on black; all zeros where no
 /// ink is found.
-pub fn fit(picture: &Picture, size: Size, budget: &Budget) -> Result<Vec<u8>, PictureError> {
-    let page = Page::of(picture);
+pub fn fit(picture: Picture, size: Size, budget: &Budget) -> Result<Vec<u8>, PictureError> {
+    let page = Page::of(&picture);
+    drop(picture);
     budget.check_time()?;
     let flat = paper::ink(&page, Light::Flat);
     let digit = on_sheet(&page, &flat)

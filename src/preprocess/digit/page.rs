@@ -1,6 +1,7 @@
 //! A picture at working size: small enough to be looked at many times, upright, in linear steps of
 //! 0 to 255.
 
+use crate::preprocess::Size;
 use crate::preprocess::exif::Orientation;
 use crate::preprocess::picture::Picture;
 
@@ -18,6 +19,12 @@ pub struct Page {
 }
 
 impl Page {
+    /// How many pixels the page of a picture has.
+    pub fn pixels(of: Size) -> usize {
+        let side = of.width.max(of.height).div_ceil(LONGEST);
+        of.width.div_ceil(side) * of.height.div_ceil(side)
+    }
+
     /// Averages squares of pixels so that no side is longer than [`LONGEST`].
     pub fn of(picture: &Picture) -> Self {
         let side = picture.width.max(picture.height).div_ceil(LONGEST);
