@@ -69,6 +69,9 @@ pub(super) struct Args {
     /// Largest picture, decoded
     #[arg(long, value_name = "PIXELS", env = "KILN_MAX_PICTURE_PIXELS", default_value_t = preprocess::Limits::default().max_pixels, value_parser = count())]
     max_picture_pixels: u64,
+    /// Most memory that all pictures being decoded may take together; one that needs more alone is refused
+    #[arg(long, value_name = "BYTES", env = "KILN_MAX_PICTURE_MEMORY", default_value_t = preprocess::Limits::default().max_memory, value_parser = count())]
+    max_picture_memory: u64,
     /// Longest a request may take
     #[arg(long, value_name = "SECONDS", env = "KILN_REQUEST_TIMEOUT", default_value_t = 30, value_parser = count())]
     request_timeout: u64,
@@ -162,6 +165,7 @@ fn server(
         picture: preprocess::Limits {
             max_bytes: max_message_bytes,
             max_pixels: args.max_picture_pixels,
+            max_memory: args.max_picture_memory,
             ..preprocess::Limits::default()
         },
     };

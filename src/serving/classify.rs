@@ -1,6 +1,5 @@
 //! A picture in, probabilities out: a network's inputs and outputs, with a picture before them and a meaning after.
 
-use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,11 +9,7 @@ use tracing::Instrument as _;
 use super::batcher::{Input, Timing, Values};
 use super::classifier::Classifier;
 use super::{Caller, Error, Model, Permit, Serving, span};
-use crate::preprocess::{self, Fit, PictureError, Size};
-
-/// The largest picture that is decoded on the thread that read it.
-const SMALL_BYTES: usize = 8 * 1024;
-const SMALL_PIXELS: u64 = 64 * 64;
+use crate::preprocess::{Fit, Size};
 
 /// What to classify, and with what.
 #[derive(Debug)]
@@ -94,6 +89,7 @@ impl Serving {
             Picture::Image(image) => {
                 let decoded;
                 (decoded, permit) = self
+                    .decoding
                     .decode(image, request.fit, classifier.picture, permit)
                     .await?;
                 pixels(decoded.into())
@@ -121,55 +117,6 @@ impl Serving {
             model,
         })
     }
-
-    /// A small picture is decoded here and now, which takes less than waking another thread would;
-    /// any other one off the runtime's threads, a bounded number at a time.
-    ///
-    /// Not every decode can be interrupted: its turn and the request's place go with it, so that
-    /// a client that gives up does not make room for another before the work is done.
-    async fn decode(
-        &self,
-        image: Bytes,
-        fit: Fit,
-        size: Size,
-        permit: Permit,
-    ) -> Result<(Vec<u8>, Permit), Error> {
-        let limits = self.picture;
-        if image.len() <= SMALL_BYTES {
-            let max_pixels = limits.max_pixels.min(SMALL_PIXELS);
-            match decode(
-                &image,
-                fit,
-                size,
-                &preprocess::Limits {
-                    max_pixels,
-                    ..limits
-                },
-            ) {
-                Err(Error::Picture(PictureError::TooManyPixels { .. })) => {}
-                decoded => return decoded.map(|pixels| (pixels, permit)),
-            }
-        }
-        let turn = Arc::clone(&self.decoders).acquire_owned().await;
-        let decoding = tokio::task::spawn_blocking(move || {
-            let pixels = decode(&image, fit, size, &limits);
-            drop(turn);
-            pixels.map(|pixels| (pixels, permit))
-        });
-        decoding.await.map_err(|_| Error::Decoder)?
-    }
-}
-
-/// A decoder that panics has a bug; it must cost its own request and no other.
-fn decode(
-    image: &[u8],
-    fit: Fit,
-    size: Size,
-    limits: &preprocess::Limits,
-) -> Result<Vec<u8>, Error> {
-    catch_unwind(|| preprocess::decode_and_fit(image, fit, size, limits))
-        .map_err(|_| Error::Decoder)?
-        .map_err(Error::Picture)
 }
 
 fn as_classifier(model: &Model) -> Result<&Classifier, Error> {

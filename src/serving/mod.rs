@@ -8,6 +8,7 @@ mod admission;
 pub mod batcher;
 pub mod classifier;
 mod classify;
+mod decoding;
 mod error;
 mod infer;
 mod load;
@@ -19,11 +20,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 pub use admission::{Admission, Permit};
 use batcher::Lane;
 pub use classify::{Answer, Picture, PictureRequest, best};
+use decoding::Decoding;
 pub use error::Error;
 pub use infer::{InferRequest, Outputs};
 pub use load::{Entry, LoadError, Options, Reason, load};
@@ -38,7 +38,7 @@ use crate::telemetry::Telemetry;
 pub struct Limits {
     /// Requests inside at once.
     pub requests: usize,
-    /// What a picture may be.
+    /// What a picture may be; all that are decoded at once share [`preprocess::Limits::max_memory`].
     pub picture: preprocess::Limits,
 }
 
@@ -57,16 +57,13 @@ pub struct Serving {
     repository: Arc<Repository>,
     telemetry: Arc<Telemetry>,
     admission: Admission,
-    /// Pictures decoded at once: one a core, so that memory stays bounded.
-    decoders: Arc<Semaphore>,
-    picture: preprocess::Limits,
+    decoding: Decoding,
 }
 
 impl Serving {
     /// Answers with the models of `repository`: [`Error::Loading`] to everybody until there are any.
     #[must_use]
     pub fn new(repository: Arc<Repository>, telemetry: Arc<Telemetry>, limits: Limits) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let admission = Admission::new(limits.requests);
         let watched = admission.clone();
         telemetry.watch_requests(admission.limit(), move || watched.inside());
@@ -74,8 +71,7 @@ impl Serving {
             repository,
             telemetry,
             admission,
-            decoders: Arc::new(Semaphore::new(cores)),
-            picture: limits.picture,
+            decoding: Decoding::new(limits.picture),
         }
     }
 

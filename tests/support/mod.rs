@@ -50,17 +50,22 @@ pub struct Server {
 impl Server {
     /// Starts a server on free ports and waits until it says that it serves.
     pub fn start(args: &[&str]) -> Self {
+        let mut command = kiln();
+        command.args(Self::ON_FREE_PORTS).args(args);
+        Self::spawn(command)
+    }
+
+    /// Arguments of a server on free ports.
+    pub const ON_FREE_PORTS: [&str; 3] = [
+        "serve",
+        "--grpc-listen=127.0.0.1:0",
+        "--http-listen=127.0.0.1:0",
+    ];
+
+    /// As [`Server::start`], from a command that ends up as a server.
+    pub fn spawn(mut command: Command) -> Self {
         #[expect(clippy::zombie_processes, reason = "waited for when dropped")]
-        let mut process = kiln()
-            .args([
-                "serve",
-                "--grpc-listen=127.0.0.1:0",
-                "--http-listen=127.0.0.1:0",
-            ])
-            .args(args)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(process.stderr.take().unwrap());
         let mut said = String::new();
         loop {
@@ -76,6 +81,10 @@ impl Server {
                 };
             }
         }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn addr(&self) -> String {

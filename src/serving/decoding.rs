@@ -1,0 +1,97 @@
+//! Pictures are decoded a few at a time, within a bound on the memory that all of them take together.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::{Error, Permit};
+use crate::preprocess::{self, Fit, Limits, PictureError, Size};
+
+/// The largest picture that is decoded on the thread that read it.
+const SMALL_BYTES: usize = 8 * 1024;
+const SMALL_PIXELS: u64 = 64 * 64;
+
+#[derive(Debug)]
+pub(super) struct Decoding {
+    limits: Limits,
+    /// One a core: more at once would not be done sooner.
+    turns: Arc<Semaphore>,
+    /// A permit is a byte. A picture takes what it will hold at the most, before it holds anything, and waits for its
+    /// turn to do so: first come, first served, so that a large one is not passed by small ones for ever.
+    memory: Arc<Semaphore>,
+}
+
+impl Decoding {
+    pub fn new(limits: Limits) -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        // A semaphore hands out 32 bits of permits at once.
+        let max_memory = limits.max_memory.min(u32::MAX.into());
+        Self {
+            limits: Limits {
+                max_memory,
+                ..limits
+            },
+            turns: Arc::new(Semaphore::new(cores)),
+            memory: Arc::new(Semaphore::new(max_memory as usize)),
+        }
+    }
+
+    /// The grey values of a picture. A small one is decoded here and now, which takes less than waking another thread
+    /// would; any other one off the runtime's threads.
+    ///
+    /// Not every decode can be interrupted: its turn, its memory and the request's place go with it, so that a client
+    /// that gives up does not make room for another before the work is done.
+    pub async fn decode(
+        &self,
+        image: Bytes,
+        fit: Fit,
+        size: Size,
+        permit: Permit,
+    ) -> Result<(Vec<u8>, Permit), Error> {
+        let limits = self.limits;
+        if image.len() <= SMALL_BYTES {
+            let small = Limits {
+                max_pixels: limits.max_pixels.min(SMALL_PIXELS),
+                ..limits
+            };
+            let decode = || preprocess::decode_and_fit(&image, fit, size, &small);
+            match unharmed(decode) {
+                Err(Error::Picture(PictureError::TooManyPixels { .. })) => {}
+                decoded => return decoded.map(|pixels| (pixels, permit)),
+            }
+        }
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let memory = Arc::clone(&self.memory);
+        let decoding = tokio::task::spawn_blocking(move || {
+            let decoded = unharmed(|| {
+                let headers = hold(&memory, preprocess::HEADERS * image.len() as u64, &limits);
+                let needed = preprocess::memory(&image, fit, size, &limits)?;
+                // Who holds some and waits for more may wait for another who does.
+                drop(headers);
+                let _held = hold(&memory, needed, &limits);
+                preprocess::decode_and_fit(&image, fit, size, &limits)
+            });
+            drop(turn);
+            decoded.map(|pixels| (pixels, permit))
+        });
+        decoding.await.map_err(|_| Error::Decoder)?
+    }
+}
+
+/// Waits for so many bytes, or for all there are, on a thread that may be blocked.
+fn hold<'a>(memory: &'a Semaphore, bytes: u64, limits: &Limits) -> Option<SemaphorePermit<'a>> {
+    let bytes = bytes.min(limits.max_memory) as u32;
+    // Only a closed semaphore refuses, and this one is never closed.
+    Handle::current().block_on(memory.acquire_many(bytes)).ok()
+}
+
+/// A decoder that panics has a bug; it must cost its own request and no other.
+fn unharmed<T>(work: impl FnOnce() -> Result<T, PictureError>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| Error::Decoder)?
+        .map_err(Error::Picture)
+}
