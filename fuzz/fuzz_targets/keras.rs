@@ -6,15 +6,11 @@
 #![no_main]
 
 mod allocation;
-#[path = "../../src/description/mod.rs"]
-#[allow(dead_code, unused_imports)]
-mod description;
-#[path = "../../src/keras/mod.rs"]
-#[allow(dead_code, unused_imports)]
-mod keras;
 mod mutation;
 mod parts;
 
+use kiln::description::Model;
+use kiln::keras;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 /// Memory that reading may take: so many bytes, and so many for each byte of the file.
@@ -35,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(model) = model {
         // What was read is sound, and comes back from its own JSON.
         let json = serde_json::to_string(&model).unwrap();
-        let again: description::Model = serde_json::from_str(&json).unwrap();
+        let again: Model = serde_json::from_str(&json).unwrap();
         assert_eq!(again.nodes().len(), model.nodes().len());
     }
 });

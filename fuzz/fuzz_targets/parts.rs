@@ -7,8 +7,6 @@
 use flate2::Crc;
 
 const VERSIONS: [&str; 3] = ["3.15.1", "2.15.0", "2.13.1"];
-/// Before the configuration: the kind and the length.
-pub const HEADER: usize = 5;
 
 /// Configuration and weights of an input that is an archive in parts.
 pub fn split(input: &[u8]) -> Option<(&[u8], &[u8])> {
