@@ -163,6 +163,21 @@ fn digits(count: usize, side: usize) -> Option<Vec<f32>> {
 }
 
 #[test]
+fn a_slice_with_a_step_answers_as_keras_does() {
+    let Some(path) = optional("cases/getitem_step2.keras") else {
+        return;
+    };
+    let input = npy::read_file(&path.with_extension("x.npy")).unwrap();
+    let expected = npy::read_file(&path.with_extension("y.npy")).unwrap();
+    for backend in Backend::ALL {
+        let network = Network::new(read(&path), backend).unwrap();
+        let count = input.shape[0];
+        let found = network.infer(input.values.clone(), count).unwrap();
+        assert_close(&found, &expected.values, &format!("on {backend}"));
+    }
+}
+
+#[test]
 fn published_models_answer_as_keras_does_and_those_with_layers_of_their_own_are_refused() {
     let Some(folder) = optional("keras-models") else {
         return;

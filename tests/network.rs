@@ -7,8 +7,8 @@ use kiln::description::{
     BidirectionalMerge, Cell, Concatenate, Conv2D, Conv2DTranspose, DataFormat, Dense, Description,
     Embedding, GroupNormalization, Interpolation, Layer, LayerNormalization, Merge, MergeConstant,
     MergeOp, Model, Node, Normalization, PReLU, Pad, Padding, Permute, Pool, Pooling2D, Recurrent,
-    Reduce, Reduction, Rescaling, Reshape, Resize2D, Slice, Softmax, Statistics, Summary,
-    TimeDistributed, UnitNormalization, Weight,
+    Reduce, Reduction, Rescaling, Reshape, Resize2D, Slice, Softmax, Statistics, StridedSlice,
+    Summary, TimeDistributed, UnitNormalization, Weight,
 };
 use kiln::network::{Backend, Network, Options};
 
@@ -438,6 +438,50 @@ fn every_recurrent_layer_is_the_same_optimized_fused_and_plain() {
 }
 
 #[test]
+fn a_strided_slice_keeps_what_numpy_keeps() {
+    // x[:, 1::2, ::-1] of 0 to 11 as (4, 3).
+    let layer = Layer::StridedSlice(StridedSlice {
+        begin: vec![1, 2],
+        strides: vec![2, -1],
+        size: vec![2, 3],
+    });
+    let mut maker = Maker::new(1, &[4, 3]);
+    maker.then(layer);
+    let model = maker.model();
+    let input = (0..12_u8).map(f32::from).collect::<Vec<_>>();
+    for backend in Backend::ALL {
+        let network = Network::new(model.clone(), backend).unwrap();
+        let found = network.infer(input.clone(), 1).unwrap();
+        assert_eq!(found, [5.0, 4.0, 3.0, 11.0, 10.0, 9.0], "{backend}");
+    }
+}
+
+#[test]
+fn a_strided_slice_that_leaves_its_input_is_refused() {
+    let slice = |begin, stride, size| {
+        Layer::StridedSlice(StridedSlice {
+            begin: vec![begin],
+            strides: vec![stride],
+            size: vec![size],
+        })
+    };
+    for (begin, stride, size) in [
+        (0, 2, 4),
+        (6, 1, 1),
+        (2, -1, 4),
+        (0, 0, 2),
+        (0, 1, 0),
+        (0, isize::MAX, 3),
+        (usize::MAX, 1, 1),
+        (0, 1, usize::MAX),
+    ] {
+        let layer = slice(begin, stride, size);
+        assert!(layer.output_shape(&[&[6]]).is_err(), "{layer:?}");
+    }
+    assert_eq!(slice(5, -5, 2).output_shape(&[&[6]]), Ok(vec![2]));
+}
+
+#[test]
 fn every_other_layer_is_the_same_optimized_fused_and_plain() {
     let layer_normalization = |axes: &[usize], statistics| {
         Layer::LayerNormalization(LayerNormalization {
@@ -457,6 +501,11 @@ fn every_other_layer_is_the_same_optimized_fused_and_plain() {
         }),
         Layer::Slice(Slice {
             ranges: vec![[1, 4], [0, 3], [0, 2]],
+        }),
+        Layer::StridedSlice(StridedSlice {
+            begin: vec![1, 2, 0],
+            strides: vec![2, -1, 1],
+            size: vec![2, 3, 2],
         }),
         Layer::Normalization(Normalization {
             axes: vec![2],

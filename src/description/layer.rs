@@ -15,7 +15,7 @@ use super::attention::Attention;
 use super::convolution::{Conv2D, Conv2DTranspose};
 use super::dense::{Dense, Embedding};
 use super::merge::{Concatenate, Merge, MergeConstant};
-use super::movement::{Broadcast, Pad, Permute, Reshape, Slice, Unchanged};
+use super::movement::{Broadcast, Pad, Permute, Reshape, Slice, StridedSlice, Unchanged};
 use super::normalization::{
     BatchNormalization, GroupNormalization, LayerNormalization, Normalization, Rescaling,
     UnitNormalization,
@@ -39,6 +39,7 @@ pub enum Layer {
     Broadcast(Broadcast),
     Pad(Pad),
     Slice(Slice),
+    StridedSlice(StridedSlice),
     Resize2D(Resize2D),
     Rescaling(Rescaling),
     Normalization(Normalization),
@@ -121,6 +122,7 @@ impl Layer {
             | Self::Broadcast(_)
             | Self::Pad(_)
             | Self::Slice(_)
+            | Self::StridedSlice(_)
             | Self::Resize2D(_) => true,
             Self::Rescaling(_)
             | Self::Normalization(_)
@@ -155,6 +157,7 @@ impl Layer {
             Self::Broadcast(layer) => layer,
             Self::Pad(layer) => layer,
             Self::Slice(layer) => layer,
+            Self::StridedSlice(layer) => layer,
             Self::Resize2D(layer) => layer,
             Self::Rescaling(layer) => layer,
             Self::Normalization(layer) => layer,

@@ -36,7 +36,7 @@ pub use geometry::{DataFormat, Padding, Window, extent};
 pub use layer::Layer;
 pub use merge::{Concatenate, Merge, MergeConstant, MergeOp};
 pub use model::{Description, MAX_NAME, MAX_NODES, Model, Node, Weight};
-pub use movement::{Broadcast, Pad, Permute, Reshape, Slice};
+pub use movement::{Broadcast, Pad, Permute, Reshape, Slice, StridedSlice};
 pub use normalization::{
     BatchNormalization, GroupNormalization, LayerNormalization, Normalization, Rescaling,
     Statistics, UnitNormalization,

@@ -45,6 +45,18 @@ pub struct Slice {
     pub ranges: Vec<[usize; 2]>,
 }
 
+/// Along each axis `size` values, the first at `begin` and each next one `stride` further
+/// (`x[begin::stride]`); backwards where that is negative.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct StridedSlice {
+    /// Where the first is, for each axis.
+    pub begin: Vec<usize>,
+    /// How far it is to the next, for each axis; not 0.
+    pub strides: Vec<isize>,
+    /// How many there are, for each axis.
+    pub size: Vec<usize>,
+}
+
 impl Describe for Unchanged {
     fn output_shape(&self, inputs: &[&[usize]]) -> Shape {
         Ok(one(inputs)?.to_vec())
@@ -145,6 +157,52 @@ impl Describe for Slice {
             format!("cannot keep {ranges:?} of {input:?}")
         })?;
         Ok(ranges.iter().map(|[begin, end]| end - begin).collect())
+    }
+
+    fn weights(&self, _: &[&[usize]]) -> Vec<WeightSpec> {
+        NO_WEIGHTS
+    }
+
+    fn work(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        each_value(inputs, output)
+    }
+}
+
+impl StridedSlice {
+    /// The positions that it keeps of an axis.
+    #[must_use]
+    pub fn positions(&self, axis: usize) -> Vec<usize> {
+        let (begin, stride, size) = (self.begin[axis], self.strides[axis], self.size[axis]);
+        let next = |at: &usize| Some(at.wrapping_add_signed(stride));
+        std::iter::successors(Some(begin), next)
+            .take(size)
+            .collect()
+    }
+
+    /// Whether the first and the last value of an axis are among `length`.
+    fn fits(&self, axis: usize, length: usize) -> bool {
+        let (begin, stride, size) = (self.begin[axis], self.strides[axis], self.size[axis]);
+        let steps = isize::try_from(size).ok().and_then(|n| n.checked_sub(1));
+        let offset = steps.and_then(|steps| steps.checked_mul(stride));
+        let last = offset.and_then(|offset| begin.checked_add_signed(offset));
+        stride != 0 && size > 0 && begin < length && last.is_some_and(|last| last < length)
+    }
+}
+
+impl Describe for StridedSlice {
+    fn output_shape(&self, inputs: &[&[usize]]) -> Shape {
+        let input = one(inputs)?;
+        for rank in [self.begin.len(), self.strides.len(), self.size.len()] {
+            same_rank(rank, input)?;
+        }
+        let mut axes = input.iter().enumerate();
+        check(axes.all(|(axis, &length)| self.fits(axis, length)), || {
+            format!(
+                "cannot keep {:?} values of {input:?} from {:?} on in steps of {:?}",
+                self.size, self.begin, self.strides
+            )
+        })?;
+        Ok(self.size.clone())
     }
 
     fn weights(&self, _: &[&[usize]]) -> Vec<WeightSpec> {

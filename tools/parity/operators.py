@@ -40,7 +40,17 @@ def slicing(kit):
     """A part of a tensor, such as the first token of a sequence."""
     inputs, x = start(kit)
     x = kit.layers.Reshape((36, 4))(x)
-    x = kit.pick([lambda: x[:, 0], lambda: x[:, -1], lambda: x[:, 3:9], lambda: x[:, :, 1:], lambda: x[:, 0:1, :]])()
+    x = kit.pick(
+        [
+            lambda: x[:, 0],
+            lambda: x[:, -1],
+            lambda: x[:, 3:9],
+            lambda: x[:, :, 1:],
+            lambda: x[:, 0:1, :],
+            lambda: x[:, 1:30:3],
+            lambda: x[:, ::-1],
+        ]
+    )()
     return end(kit, inputs, x)
 
 

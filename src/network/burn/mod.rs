@@ -108,6 +108,7 @@ fn forward(op: Op, options: Options, device: &Device) -> Result<Box<dyn Forward>
         Work::Reduce { kind, axes } => Box::new(pool::Reduce::new(kind, &axes, &input)),
         Work::Resize(kind) => Box::new(resize::Resize::new(kind, &input, &shape, device)),
         Work::Slice(ranges) => Box::new(reshape::Slice::new(&ranges, &input)),
+        Work::Take(positions) => Box::new(reshape::Take::new(&positions, &input, device)),
         Work::UnitNormalize => Box::new(normalize::UnitNormalize::new(&shape)),
     })
 }

@@ -5,6 +5,7 @@
 //! three or four axes only; burn-ndarray has at most six.
 
 use burn::prelude::*;
+use burn::tensor::TensorData;
 use burn::tensor::ops::PadMode;
 
 use super::view::Axis;
@@ -107,6 +108,37 @@ impl Forward for Slice {
             .fold(values, |values, (axis, [first, end])| {
                 axis.flatten(axis.view(values).narrow(1, *first, end - first))
             }))
+    }
+}
+
+/// Some positions of each axis.
+#[derive(Debug)]
+pub(super) struct Take {
+    axes: Vec<(Axis, Tensor<1, Int>)>,
+}
+
+impl Take {
+    pub fn new(positions: &[Vec<usize>], input: &[usize], device: &Device) -> Self {
+        let mut shape = input.to_vec();
+        let mut axes = Vec::new();
+        for (axis, positions) in positions.iter().enumerate() {
+            if !positions.iter().copied().eq(0..shape[axis]) {
+                let kept: Vec<i64> = positions.iter().map(|&at| at as i64).collect();
+                let kept = Tensor::from_data(TensorData::new(kept, [positions.len()]), device);
+                axes.push((Axis::of(&shape, axis), kept));
+                shape[axis] = positions.len();
+            }
+        }
+        Self { axes }
+    }
+}
+
+impl Forward for Take {
+    fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
+        let [values] = take(inputs)?;
+        Ok(self.axes.iter().fold(values, |values, (axis, kept)| {
+            axis.flatten(axis.view(values).select(1, kept.clone()))
+        }))
     }
 }
 

@@ -105,6 +105,8 @@ pub(in crate::network) enum Work {
     Resize(Interpolation),
     /// First and one past the last position of each axis.
     Slice(Vec<[usize; 2]>),
+    /// The positions that are kept of each axis, in their order.
+    Take(Vec<Vec<usize>>),
     /// `x / sqrt(max(sum(x²), 1e-12))` along the last axis.
     UnitNormalize,
 }
@@ -191,6 +193,7 @@ impl Work {
             Self::Reduce { .. } => "reduce",
             Self::Resize(_) => "resize",
             Self::Slice(_) => "slice",
+            Self::Take(_) => "take",
         }
     }
 
@@ -225,6 +228,7 @@ impl Work {
             | Self::Recurrent(_)
             | Self::Resize(_)
             | Self::Slice(_)
+            | Self::Take(_)
             | Self::UnitNormalize => Folding::Nothing,
         }
     }

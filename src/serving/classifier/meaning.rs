@@ -76,6 +76,7 @@ fn effect(layer: &Layer) -> Effect {
         | Layer::Reshape(_)
         | Layer::Permute(_)
         | Layer::Slice(_)
+        | Layer::StridedSlice(_)
         | Layer::Concatenate(_) => Effect::Keeps,
         Layer::Input
         | Layer::Broadcast(_)

@@ -87,6 +87,7 @@ impl<'a> Lowering<'a> {
             Layer::Broadcast(_) => self.keep_order(Work::Broadcast),
             Layer::Pad(layer) => self.pad(layer),
             Layer::Slice(layer) => self.slice(layer),
+            Layer::StridedSlice(layer) => self.strided_slice(layer),
             Layer::Resize2D(layer) => self.resize(layer),
             Layer::Rescaling(layer) => self.rescaling(layer),
             Layer::Normalization(layer) => self.normalization(layer, weights)?,

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use super::wire::{Wire, moves_nothing};
-use crate::description::{Pad, Permute, Reduce, Slice};
+use crate::description::{Pad, Permute, Reduce, Slice, StridedSlice};
 use crate::network::compile::op::Work;
 
 impl Lowering<'_> {
@@ -28,6 +28,13 @@ impl Lowering<'_> {
     pub(super) fn slice(&mut self, layer: &Slice) -> Wire {
         let ranges = self.wire(0).per_stored_axis(&layer.ranges);
         self.keep_order(Work::Slice(ranges))
+    }
+
+    pub(super) fn strided_slice(&mut self, layer: &StridedSlice) -> Wire {
+        let axes = 0..layer.size.len();
+        let positions: Vec<Vec<usize>> = axes.map(|axis| layer.positions(axis)).collect();
+        let positions = self.wire(0).per_stored_axis(&positions);
+        self.keep_order(Work::Take(positions))
     }
 
     pub(super) fn reduce(&mut self, layer: &Reduce) -> Wire {

@@ -140,6 +140,7 @@ fn kernel(op: &Op, inputs: &[Value], builder: &mut Builder) -> Result<Value, Ref
         | Work::MergeConstant { .. }
         | Work::Permute(_)
         | Work::Slice(_)
+        | Work::Take(_)
         | Work::UnitNormalize => return Err(call.refused()),
     };
     if call.activation == kernels::Activation::LINEAR {
