@@ -169,7 +169,7 @@ impl DataFormat {
         })
     }
 
-    /// The channels of a picture; 0 for what is none.
+    /// The channels of a picture; 0 for a shape that is no picture.
     pub(super) fn channels(self, shape: &[usize]) -> usize {
         self.split::<2>(shape).map_or(0, |(_, channels)| channels)
     }

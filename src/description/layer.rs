@@ -65,8 +65,8 @@ pub enum Layer {
     Attention(Attention),
 }
 
-/// What a layer says of itself. Its options may come from a hostile file, and so may the shapes of
-/// its inputs, of which only the size is bounded.
+/// What a layer says of itself. Both its options and the shapes of its inputs may come from a hostile
+/// file; only the number of values in an input is bounded before.
 pub(super) trait Describe {
     /// The shape of one example after it.
     ///

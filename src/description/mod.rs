@@ -2,7 +2,7 @@
 //!
 //! A [`Model`] is one flat graph, checked through and through: every shape is inferred here, every
 //! weight has the shape its layer asks for, and every size was bounded before memory was taken.
-//! Nothing here knows in which file a network came, nor how it is computed.
+//! Nothing here knows which file a network came from, nor how it is computed.
 //!
 //! Each family of layers has a file, from `activation` to `resize`; `layer` lists them all.
 

@@ -16,8 +16,7 @@ pub const MAX_NODES: usize = 4096;
 /// Longest name of a model or a node, in bytes.
 pub const MAX_NAME: usize = 512;
 
-/// A network and its weights, checked through and through: whoever holds one may rely on all that
-/// [`Model::new`] checks.
+/// A network and its weights. All that [`Model::new`] checks holds for every `Model`.
 ///
 /// The description travels as JSON without the weights (in the metadata of a safetensors file);
 /// deserializing it checks it as well.
@@ -46,9 +45,9 @@ pub struct Description {
 /// One operation at its place in the network.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Unique in the model. The name of the Keras layer; in a nested model with the names of the
-    /// models around it before it (`outer/inner/dense`), and after it what part of the layer it is
-    /// where several nodes make one layer, and a number from the second use of a shared one on.
+    /// Unique in the model: the name of the Keras layer, after the names of the models around it
+    /// (`outer/inner/dense`). If several nodes make one layer, the part follows (`attention/query`);
+    /// from the second call of a shared layer on, a number (`dense[1]`).
     pub name: String,
     /// The Keras class of the layer it belongs to, such as `LeakyReLU`.
     pub class: String,
@@ -58,8 +57,8 @@ pub struct Node {
     pub inputs: Vec<usize>,
     /// The shape of one example after it, without the batch axis.
     pub output_shape: Vec<usize>,
-    /// The earlier node whose weights it uses, for a layer that is used more than once. Its own
-    /// `weights` are then empty, and so is this for the node that it names.
+    /// The earlier node whose weights it uses, for a layer that is called more than once. Its own
+    /// `weights` are then empty. The node that it names has weights of its own.
     #[serde(default)]
     pub weights_of: Option<usize>,
     /// Its weights in Keras's order; empty in a description that was deserialized.

@@ -192,7 +192,8 @@ impl Describe for Bidirectional {
 }
 
 impl TimeDistributed {
-    /// The layer; none where it cannot be repeated over steps, nor asked without end.
+    /// The layer; an error for one that cannot be repeated. A `TimeDistributed` in another is one,
+    /// since they could be nested without end.
     fn inner(&self) -> Result<&Layer, ShapeError> {
         match &*self.layer {
             Layer::TimeDistributed(_) | Layer::Input => {

@@ -29,7 +29,7 @@ pub(super) fn kernel_and_bias(
     weights
 }
 
-/// The only input of a layer; a shape without axes where there is none.
+/// The first input of a layer; a shape without axes where there is no input.
 pub(super) fn first<'a>(inputs: &[&'a [usize]]) -> &'a [usize] {
     inputs.first().copied().unwrap_or(&[])
 }

@@ -12,7 +12,7 @@ use super::saved::{
 };
 use crate::description::{Layer, MAX_NODES, Node};
 
-/// Most calls of layers in all models, those that leave no node behind too.
+/// Most calls of layers in all models, also of those that add no node.
 const MAX_CALLS: usize = 4 * MAX_NODES;
 
 /// The graph of the outermost model; the last node is its output.
@@ -112,14 +112,14 @@ impl Assembler {
         Ok(values)
     }
 
-    /// The nodes that hold a layer's outputs in one use of it.
+    /// The nodes that hold a layer's outputs in one call of it.
     fn call(
         &mut self,
         layer: &SavedLayer,
         call: &Call<'_, usize>,
         scope: Scope,
     ) -> Result<Vec<usize>, Error> {
-        // Inputs count too, since each is looked at.
+        // Inputs count as well: reading each takes time.
         self.calls += 1 + call.tensors().len();
         if self.calls > MAX_CALLS {
             return Err(malformed(format!(
@@ -146,13 +146,13 @@ impl Assembler {
     }
 }
 
-/// A functional model at one of its uses.
+/// A functional model in one of its calls.
 struct Functional<'g, 'm> {
     assembler: &'g mut Assembler,
     model: &'m SavedModel<'m>,
     saved: &'m SavedGraph,
     scope: Scope<'m>,
-    /// The outputs of each use (layer, number) that was computed.
+    /// The outputs of each call (layer, number) so far.
     results: HashMap<(usize, usize), Vec<usize>>,
 }
 
@@ -175,8 +175,8 @@ impl Functional<'_, '_> {
         outputs.map(|output| self.value(output)).collect()
     }
 
-    /// Computes a tensor and everything before it. A stack of its own, so that a long chain of
-    /// layers cannot exhaust the thread's.
+    /// Adds the nodes of a tensor and of everything before it. Keeps its own stack, since a long
+    /// chain of layers would overflow the thread's.
     fn compute(&mut self, output: &Target) -> Result<(), Error> {
         let model = self.model;
         let mut open = HashSet::new();
@@ -209,7 +209,7 @@ impl Functional<'_, '_> {
         Ok(())
     }
 
-    /// The node of a tensor that was computed.
+    /// The node of a tensor that was added.
     fn value(&self, of: &Target) -> Result<usize, Error> {
         let results = self.results.get(&(of.layer, of.call));
         let value = results.and_then(|results| results.get(of.output));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Where everything that is supported stands.
+/// Where all that is supported is listed.
 pub(super) const SEE_README: &str = "the README lists all that is, under \"Your own model\"";
 use crate::description;
 
@@ -18,7 +18,7 @@ pub enum Error {
         /// What the system answered.
         source: std::io::Error,
     },
-    /// The file is no model file of Keras, or one of a kind that is not read.
+    /// The file is not a model that Keras saved, or is of a kind that is not read.
     #[error("{0}")]
     Format(String),
     /// The zip archive or a member of it is damaged, or larger than is allowed.

@@ -10,23 +10,23 @@ use crate::description::{MAX_NODES, Node, WeightSpec};
 #[derive(Default)]
 pub(super) struct Graph {
     pub nodes: Vec<Node>,
-    /// How often a name was asked for.
+    /// How many nodes asked for each name.
     names: HashMap<String, usize>,
     /// The node that holds the weights of a part of a layer.
     pub owners: HashMap<Part, usize>,
-    /// The variables in the file of each layer that is used, by the layer's id.
+    /// The variables that each layer has in the file, by the layer's id.
     pub variables: HashMap<usize, Vec<Variable>>,
-    /// The shape of what each layer gives in its last use, by the layer's id.
+    /// The output shape of each layer in its last call, by the layer's id.
     pub shapes: HashMap<usize, Vec<usize>>,
 }
 
-/// One of the nodes that a layer becomes: the layer's id, and which.
+/// One of the nodes that a layer becomes: the layer's id, and the name of the part.
 pub(super) type Part = (usize, &'static str);
 
 /// A variable that a layer has in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Variable {
-    /// The group it is in, below the layer's own; only archives have them.
+    /// Its group below the layer's own; only archives have such groups.
     pub path: String,
     /// Its name in Keras.
     pub name: &'static str,
@@ -35,7 +35,7 @@ pub(super) struct Variable {
     pub shape: Vec<usize>,
     /// Whether training changes it.
     pub trainable: bool,
-    /// The part of the layer that it is a weight of, and which; none where it only is counted.
+    /// The part whose weight it is, and which weight; none for one that is only counted.
     pub target: Option<(&'static str, usize)>,
 }
 
@@ -72,7 +72,7 @@ impl Graph {
         node.layer.weight_specs(&shapes.collect::<Vec<_>>())
     }
 
-    /// Drops what the output does not need, and with it makes the output the last node.
+    /// Drops the nodes that the output does not need; the output is the last one then.
     pub fn prune(&mut self, output: usize) {
         let mut needed = vec![false; self.nodes.len()];
         needed[0] = true;
@@ -107,7 +107,7 @@ impl Graph {
         self.owners.values_mut().for_each(moved);
     }
 
-    /// Where a node that holds weights is dropped, the first that uses them takes them over.
+    /// When a node that holds weights is dropped, the first node that shares them gets them.
     fn pass_weights_on(&mut self, needed: &[bool]) {
         let mut heirs: HashMap<usize, usize> = HashMap::new();
         for index in (0..self.nodes.len()).filter(|&index| needed[index]) {

@@ -31,7 +31,7 @@ pub(super) fn summary(model: &SavedModel, graph: &Graph) -> Summary {
 
 struct Connections {
     each: Vec<Vec<String>>,
-    /// Whether some layer has several inputs or uses.
+    /// Whether some layer has several inputs or calls.
     is_graph: bool,
 }
 

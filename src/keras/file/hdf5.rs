@@ -1,8 +1,8 @@
 //! The part of HDF5 that Keras writes: groups as symbol tables, contiguous datasets, attributes.
 //!
-//! The structures are parsed by `hdf5-reader`; which of them are visited, and how much of the file
-//! they may make us read, is decided here. Its own group listing lets a small file name the same
-//! entries over and over, which costs memory out of all proportion.
+//! `hdf5-reader` parses the structures; this decides which of them are visited, and how much of the
+//! file they may read. Groups are listed here, since with the crate's own listing a small file can
+//! name the same entries again and again, and take far more memory than it has bytes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -38,10 +38,10 @@ pub(in crate::keras) struct File<'a> {
     pub(super) offset_size: u8,
     pub(super) length_size: u8,
     root: u64,
-    /// Bytes of datasets that may still be handed out; more than all of the file's means that
-    /// datasets overlap, by which a small file would fill a large memory.
+    /// Bytes of datasets that may still be handed out. More than the file has would mean that datasets
+    /// overlap, and then a small file could fill a large memory.
     data_left: Cell<usize>,
-    /// The heap of texts that was read last; the texts of a list are in one or a few.
+    /// The heap of texts that was read last, since the texts of a list are mostly in one.
     pub(super) heap: RefCell<Option<(u64, GlobalHeapCollection)>>,
 }
 
@@ -53,7 +53,7 @@ pub(in crate::keras) type Members = BTreeMap<String, u64>;
 pub(in crate::keras) struct Dataset<'a> {
     pub shape: Vec<usize>,
     pub element: Element,
-    /// As many bytes as shape and element say.
+    /// Its bytes: as many as its shape and element make.
     pub bytes: &'a [u8],
 }
 

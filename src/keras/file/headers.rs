@@ -1,6 +1,6 @@
-//! Object headers, looked through before they are parsed: the parser makes room for as many messages
-//! and members of a type as are announced, which two bytes of a small file may say to be 65,535, and
-//! that once for each level of a type within a type.
+//! Object headers, checked before they are parsed. The parser allocates room for as many messages and
+//! members of a type as the header announces. Two bytes of a small file may announce 65,535 of them,
+//! and do so again for each type within a type.
 
 use hdf5_reader::io::Cursor;
 use hdf5_reader::messages::{
@@ -37,12 +37,12 @@ impl File<'_> {
         )?)
     }
 
-    /// Refuses what takes more memory than the header has bytes; whether the rest is sound is the
-    /// parser's to say.
+    /// Refuses a header that would take more memory than it has bytes. Everything else is left to the
+    /// parser.
     fn look_through(&self, address: u64) -> Result<(), Error> {
         let prefix = self.storage.slice(address, PREFIX).unwrap_or_default();
         let &[1, _, low, high, _, _, _, _, s0, s1, s2, s3, ..] = prefix else {
-            // Version 2 goes with link messages in place of symbol tables, which Keras never writes.
+            // Version 2 has link messages in place of symbol tables; Keras never writes it.
             return Err(other(format!(
                 "there is no object header of version 1 at offset {address}"
             )));
@@ -84,7 +84,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// Where a header goes on, and for how many bytes.
+    /// Where the header continues, and for how many bytes.
     fn continuation(&self, data: &[u8]) -> Option<(u64, u64)> {
         let mut data = Cursor::new(data);
         let address = data.read_offset(self.offset_size).ok()?;

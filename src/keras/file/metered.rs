@@ -1,4 +1,4 @@
-//! A file in memory that can only be read so often.
+//! A file in memory with a budget of bytes to read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,8 +9,8 @@ use hdf5_reader::{Storage, StorageBuffer};
 /// about five million.
 const MAX_STRUCTURE: u64 = 64 << 20;
 
-/// The bytes of a file, handed out up to a budget, so that structures which overlap or repeat
-/// cannot make a small file a long read.
+/// The bytes of a file, handed out up to a budget: structures that overlap or repeat would otherwise
+/// make a small file take long to read.
 pub(super) struct Metered<'a> {
     bytes: &'a [u8],
     left: AtomicU64,
@@ -28,7 +28,7 @@ impl<'a> Metered<'a> {
         }
     }
 
-    /// Takes something off the budget.
+    /// Takes so many bytes off the budget.
     pub fn spend(&self, length: u64) -> Result<()> {
         let spend = |left: u64| left.checked_sub(length);
         let spent = self

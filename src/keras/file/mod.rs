@@ -1,7 +1,7 @@
 //! The files that Keras writes, taken apart: the zip archive, and the HDF5 data in it or by itself.
 //!
-//! Every size is bounded before memory is taken, and no structure is read more often than its file
-//! is large. Nothing here knows what a model is.
+//! Every size is bounded before memory is taken, and so is how much is read in all. Nothing here knows
+//! what a model is.
 
 pub(super) mod archive;
 mod groups;

@@ -14,7 +14,7 @@ use super::hdf5::{Error, File, other};
 const MAX_TEXT: usize = 4 << 20;
 
 impl File<'_> {
-    /// The text of an attribute of the object at an address, where there is such an attribute.
+    /// The text of an attribute of the object at an address; `None` where it has no such attribute.
     pub fn text(&self, address: u64, attribute: &str) -> Result<Option<String>, Error> {
         self.text_of(&self.header(address)?, attribute)
     }

@@ -1,4 +1,4 @@
-//! Attention: the layer of one head without weights, and the one of many heads with four of them.
+//! `Attention`, which has one head and no kernels, and `MultiHeadAttention`.
 
 use serde_json::Value;
 
@@ -114,7 +114,7 @@ fn heads_inputs(builder: &Builder) -> Result<[usize; 3], Error> {
     Ok([query, value, tensor(2, "key").unwrap_or(value)])
 }
 
-/// The units of the last projection, and the shape that comes of them.
+/// The units of the last projection, and the shape of the output.
 fn output(
     builder: &Builder,
     features: usize,
@@ -147,7 +147,7 @@ fn positions_in_a_row(builder: &mut Builder, input: usize) -> Read {
     builder.reshape("rows", input, vec![rows, features])
 }
 
-/// The variables of one of the four, whose heads are an axis of their own in the file.
+/// The variables of one of the four `Dense` layers. In the file the heads are an axis of their own.
 fn projection(
     builder: &mut Builder,
     (part, path): (&'static str, &str),

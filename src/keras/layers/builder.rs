@@ -76,7 +76,7 @@ impl<'g> Builder<'g> {
         self.push_part("", layer, &[input])
     }
 
-    /// Adds a node for a part of the layer. A part with weights must have one name in every use.
+    /// Adds a node for a part of the layer. A part with weights must have the same name in every call.
     pub fn push_part(
         &mut self,
         part: &'static str,
@@ -104,7 +104,7 @@ impl<'g> Builder<'g> {
         Ok(node)
     }
 
-    /// Says that the file has the part's weights as the node asks for them, in the layer's own group.
+    /// Says that the file has the weights that the node asks for, in the layer's own group.
     pub fn stored(&mut self, part: &'static str, node: usize) {
         self.stored_under("", part, node);
     }
@@ -156,7 +156,7 @@ impl<'g> Builder<'g> {
         specs.map(|spec| (spec.name, spec.shape)).collect()
     }
 
-    /// Another shape for the same values; nothing where it has that shape already.
+    /// Adds a node that gives the values another shape; none if they have it already.
     pub fn reshape(
         &mut self,
         part: &'static str,

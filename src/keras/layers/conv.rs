@@ -8,7 +8,7 @@ use crate::description::{Activation, Conv2D, Conv2DTranspose, Layer, Padding, ex
 use crate::keras::Error;
 use crate::keras::graph::Variable;
 
-/// What all convolutions have in common.
+/// The options of a kernel that all convolutions have.
 struct KernelOptions {
     kernel_size: [usize; 2],
     strides: [usize; 2],
@@ -109,7 +109,7 @@ pub fn separable_conv(builder: &mut Builder) -> Read {
     input.back(builder, node)
 }
 
-/// One without bias and activation, of which every channel is a group.
+/// A convolution without bias and activation, in which every channel is a group.
 fn depthwise(
     input: &PictureInput,
     window: &KernelOptions,

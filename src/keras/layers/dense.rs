@@ -75,7 +75,7 @@ pub fn softmax(builder: &mut Builder) -> Read {
     builder.push(Layer::Softmax(Softmax { axes }), input)
 }
 
-/// Everything that does nothing at inference.
+/// Every layer that does nothing at inference.
 pub fn identity(builder: &mut Builder) -> Read {
     let input = builder.input()?;
     builder.push(Layer::Identity, input)

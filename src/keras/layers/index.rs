@@ -67,7 +67,7 @@ fn parts(key: &Value, shape: &[usize]) -> Option<(Vec<Part>, Vec<usize>)> {
     let (mut parts, mut target) = (Vec::new(), Vec::new());
     for index in indices {
         let (index, times) = match index {
-            // What is not named; a second one stands for nothing.
+            // All axes that no other index takes; only the first ellipsis stands for any.
             Index::Rest => (Index::WHOLE, std::mem::take(&mut rest)),
             index => (index, 1),
         };

@@ -1,4 +1,4 @@
-//! Layers that bring values to a mean and a variance.
+//! Layers that normalize: by numbers they hold, or by the statistics of their input.
 
 use serde_json::Value;
 
@@ -177,7 +177,7 @@ fn array(builder: &Builder, key: &str, value: &Value) -> Result<(Vec<f32>, Vec<u
     })
 }
 
-/// Lists in lists, as deep as axes go, to values in row-major order and a shape.
+/// Nested lists, one level for each axis: their values in row-major order, and their shape.
 pub fn values(value: &Value) -> Option<(Vec<f32>, Vec<usize>)> {
     let mut shape = Vec::new();
     let mut inner = value;

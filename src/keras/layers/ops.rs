@@ -1,5 +1,5 @@
-//! Operations that become part of a functional model when people write `x + y` or `keras.ops.mean(x)`;
-//! `tf.` operations in Keras 2.
+//! Operations between layers: what a functional model has where people wrote `x + y`,
+//! `keras.ops.mean(x)`, or in Keras 2 `tf.reduce_mean(x)`.
 
 use serde_json::Value;
 
@@ -159,7 +159,7 @@ fn parameter(builder: &Builder, key: &str, default: f32) -> Result<f32, Error> {
     }
 }
 
-/// The tensor that an operation of one works on.
+/// The first tensor among the arguments.
 pub fn first(builder: &Builder) -> Read {
     match builder.call.tensors().first() {
         Some(&input) => Ok(input),
@@ -236,7 +236,7 @@ fn with_constant(builder: &mut Builder, op: MergeOp, input: usize, constant: &Va
             _ => {}
         }
     }
-    // The axis of the batch, along which a constant is the same.
+    // The axis of the batch: the constant is the same for every example.
     let rank = builder.shape(input).len();
     if shape.len() == rank + 1 && shape[0] == 1 {
         shape.remove(0);
@@ -262,7 +262,7 @@ fn concatenate(builder: &mut Builder) -> Read {
     }
 }
 
-/// The axes that it works along, ascending; `None` where it does not say. Without the batch.
+/// The axes that it works along, ascending and without the batch; `None` where it gives none.
 fn axes(builder: &Builder, input: usize) -> Result<Option<Vec<usize>>, Error> {
     let Some(value) = setting(builder, &["axis"]) else {
         return Ok(None);
@@ -338,7 +338,7 @@ fn transpose(builder: &mut Builder) -> Read {
 fn expand_dims(builder: &mut Builder) -> Read {
     let input = first(builder)?;
     let mut target = builder.shape(input);
-    // The axis is one of the result's.
+    // The axis counts those of the result.
     let axis = setting(builder, &["axis"]).unwrap_or(&Value::Null);
     let at = resolve_axis(axis, target.len() + 1);
     let at = at.ok_or_else(|| {

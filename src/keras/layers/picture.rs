@@ -29,7 +29,7 @@ pub fn cropping(builder: &mut Builder) -> Read {
     builder.push(Layer::Slice(Slice { ranges }), input)
 }
 
-/// Along which axes how much is added or cut off.
+/// The axes along which something is added or cut off, and how much at both ends of each.
 fn borders(
     builder: &Builder,
     key: &str,

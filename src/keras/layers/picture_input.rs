@@ -1,4 +1,4 @@
-//! Lines and pictures alike, as the input of a layer that slides a window.
+//! The input of a layer that slides a window, in one dimension or two.
 
 use serde_json::Value;
 
@@ -6,8 +6,7 @@ use super::builder::{Builder, Read};
 use crate::description::{DataFormat, Layer, Pad, Padding};
 use crate::keras::Error;
 
-/// The input of a layer over pictures, or over a line of values: that is computed as a picture of
-/// height 1.
+/// The input as a picture. A line, the input of a layer of one dimension, is a picture of height 1.
 pub struct PictureInput {
     node: usize,
     /// Whether it is a line.

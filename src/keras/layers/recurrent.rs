@@ -1,4 +1,4 @@
-//! Recurrent layers and the wrappers that people put around them.
+//! Recurrent layers, and the layers that wrap another: Bidirectional and TimeDistributed.
 
 use serde_json::Value;
 
@@ -104,7 +104,7 @@ pub fn time_distributed(builder: &mut Builder) -> Read {
     let read = layer_reader(&options)?;
     let (layer, variables) = builder.wrapped(options, step, read)?;
     let layer = match layer {
-        // These look at the last axis only, and so at one step as well as at all.
+        // These work along the last axis alone, so they may as well take all steps at once.
         Layer::Dense(_) | Layer::Activation(_) | Layer::Identity => layer,
         layer => Layer::TimeDistributed(TimeDistributed {
             layer: Box::new(layer),

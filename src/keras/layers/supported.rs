@@ -1,5 +1,4 @@
-//! What is read: one table of the layers, and of the operations, from which the README lists
-//! them.
+//! What is read: the table of the layers. The README's list is made from it.
 
 use super::builder::Reader;
 use super::{
@@ -202,8 +201,8 @@ const fn layer(class: &'static str, note: &'static str, read: Reader) -> LayerSu
     LayerSupport { class, note, read }
 }
 
-/// The names of the `keras.ops` that are read where a functional model has them as layers, and of
-/// the TensorFlow functions that Keras 2 has in their place.
+/// The names of the operations between layers that are read: classes of `keras.ops`, and the
+/// TensorFlow functions that Keras 2 has in their place.
 pub fn supported_operations() -> impl Iterator<Item = &'static str> {
     ops::OPERATIONS
         .iter()
@@ -298,7 +297,7 @@ fn hint(class: &str) -> String {
     if class == "Lambda" {
         return "it holds Python code; use Keras's layers and keras.ops instead".to_owned();
     }
-    // `Conv2D` is of the kind of `Conv3D`.
+    // Classes whose names differ in a digit only, such as `Conv2D` for `Conv3D`.
     let kind = |class: &str| class.replace(|letter: char| letter.is_ascii_digit(), "");
     let near: Vec<&str> = SUPPORTED_LAYERS
         .iter()

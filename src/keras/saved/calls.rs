@@ -1,35 +1,35 @@
-//! `inbound_nodes`: where the inputs of each use of a layer come from, in both spellings.
+//! `inbound_nodes`: where the inputs of each call of a layer come from, as Keras 2 and Keras 3 write it.
 //!
 //! Keras 2 writes `[[["re_lu", 0, 0, {kwargs}], …], …]`, Keras 3
-//! `[{"args": [… "keras_history": ["re_lu", 0, 0]], "kwargs": {}}, …]`; each is a list of uses.
+//! `[{"args": [… "keras_history": ["re_lu", 0, 0]], "kwargs": {}}, …]`; each is a list of calls.
 
 use serde_json::{Map, Value};
 
 use super::options::Options;
 use crate::keras::Error;
 
-/// The output of one use of a layer.
+/// An output of one call of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
     pub layer: String,
-    /// Which use, as the file counts them.
+    /// Which call, as the file counts them.
     pub call: usize,
-    /// Which of its outputs.
+    /// Which of the call's outputs.
     pub output: usize,
 }
 
-/// An argument of a use.
+/// An argument of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Argument<'a, T> {
     /// What another layer gives.
     Tensor(T),
-    /// A list with at least one such in it.
+    /// A list that has at least one tensor in it.
     List(Vec<Argument<'a, T>>),
     /// Anything else, as it stands in the file.
     Json(&'a Value),
 }
 
-/// One use of a layer.
+/// One call of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call<'a, T = Reference> {
     pub args: Vec<Argument<'a, T>>,
@@ -37,7 +37,7 @@ pub struct Call<'a, T = Reference> {
 }
 
 impl<'a> Call<'a> {
-    /// All uses of a layer.
+    /// All calls of a layer.
     pub fn all(nodes: Option<&'a Value>, options: &Options) -> Result<Vec<Self>, Error> {
         let Some(nodes) = nodes.filter(|nodes| !nodes.is_null()) else {
             return Ok(Vec::new());
@@ -78,7 +78,7 @@ impl<'a> Call<'a> {
         for entry in node {
             let (input, more) = input(entry.as_array()?)?;
             inputs.push(input);
-            // They are repeated for every input.
+            // Keras repeats them for every input.
             kwargs = more;
         }
         let args = match inputs.len() {
@@ -146,7 +146,7 @@ impl<T: Copy> Argument<'_, T> {
     }
 }
 
-/// An argument, its tensors found by `tensor`. No deeper than JSON may be.
+/// An argument, in which `tensor` finds the tensors. JSON bounds how deep lists go.
 fn argument<'a>(
     value: &'a Value,
     tensor: &impl Fn(&'a Value) -> Option<Reference>,

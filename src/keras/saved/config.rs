@@ -11,7 +11,7 @@ use super::options::{Options, is_custom};
 use crate::description::{MAX_NODES, check_name};
 use crate::keras::Error;
 
-/// How deep models may lie inside one another.
+/// How deep models may be nested.
 const MAX_DEPTH: usize = 16;
 
 /// A model as it was saved.
@@ -32,14 +32,14 @@ pub struct SavedGraph {
     pub outputs: Vec<Target>,
 }
 
-/// What a layer gives in one of its uses.
+/// An output of a layer in one of its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The index of the layer in its model.
     pub layer: usize,
-    /// Which use, from 0 on.
+    /// Which call, from 0 on.
     pub call: usize,
-    /// The same as the file counts.
+    /// The same number as the file has it, which may begin at 1.
     pub shown: usize,
     /// Which of its outputs.
     pub output: usize,
@@ -47,14 +47,14 @@ pub struct Target {
 
 /// A layer as it was saved.
 pub struct SavedLayer<'a> {
-    /// Counts the layers of the whole file.
+    /// Its number among the layers of the whole file.
     pub id: usize,
     pub options: Options<'a>,
     /// The whole object, for what stands beside its configuration.
     pub object: &'a Value,
-    /// What is inside, if it is a model.
+    /// The model, if the layer is one.
     pub model: Option<SavedModel<'a>>,
-    /// Its uses in a functional model.
+    /// Its calls in a functional model.
     pub calls: Vec<Call<'a, Target>>,
 }
 
@@ -80,7 +80,7 @@ pub fn json(bytes: &[u8]) -> Result<Value, Error> {
 /// Reads the tree.
 ///
 /// # Errors
-/// What is no model, is from outside Keras, or nested too deep.
+/// It is no model, has a class from outside Keras, or is nested too deep.
 pub fn saved_model<'a>(root: &'a Value, keras_version: &str) -> Result<SavedModel<'a>, Error> {
     let mut reader = Reader {
         keras_2: !keras_version.starts_with('3'),
@@ -176,8 +176,8 @@ impl Reader {
 }
 
 impl SavedLayer<'_> {
-    /// Whether training changes its weights. In Keras 3 the layers that are made inside these do
-    /// not know what theirs are told.
+    /// Whether training changes its weights. In Keras 3 the layers inside a wrapper are not told when
+    /// the wrapper is frozen.
     pub fn is_trainable(&self) -> Result<bool, Error> {
         const INDEPENDENT: [&str; 3] = ["Bidirectional", "MultiHeadAttention", "TimeDistributed"];
         let own = self.options.bool("trainable", true)?;
@@ -225,10 +225,10 @@ fn connect<'a>(
 struct Names<'a> {
     options: &'a Options<'a>,
     by_name: HashMap<&'a str, usize>,
-    /// How often each layer is used.
+    /// How often each layer is called.
     uses: Vec<usize>,
-    /// From which number on its uses are counted: from 1 where a model brings a use of its own,
-    /// which the file leaves out. Every use that is in the file is referred to.
+    /// The number of each layer's first call in the file. It is 1 for a model that was called once
+    /// when it was made, which the file leaves out; every call that the file has is referred to.
     first: Vec<usize>,
 }
 

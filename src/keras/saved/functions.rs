@@ -1,4 +1,4 @@
-//! Activations as the configuration of a layer gives them: by name, or as an object.
+//! Activations in the configuration of a layer: a name, or a serialized object.
 
 use serde_json::{Map, Value};
 
@@ -55,7 +55,7 @@ pub const ACTIVATIONS: &[(&str, Activation)] = &[
     ("tanh_shrink", Activation::TanhShrink),
 ];
 
-/// The functions of `keras.activations` that are no activation of a layer, and why.
+/// The functions of `keras.activations` that no layer can have as its activation, and why.
 const NOT_ACTIVATIONS: &[(&str, &str)] = &[
     (
         "glu",

@@ -1,6 +1,6 @@
 //! The architecture as Keras saved it: a tree of models and layers, with their options and their calls.
 //!
-//! What is JSON in the file becomes typed here, as far as it is the same for every layer.
+//! Turns the JSON into types, as far as all layers have it in common.
 
 mod calls;
 mod config;

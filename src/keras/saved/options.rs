@@ -41,7 +41,7 @@ impl<'a> Options<'a> {
         self.get(key).map_or(Ok(default), |_| self.size(key))
     }
 
-    /// As many counts from 1 on as there are axes, or one that stands for all.
+    /// A count from 1 on for each axis, or one for all of them.
     pub fn sizes<const N: usize>(
         &self,
         key: &str,
@@ -74,7 +74,7 @@ impl<'a> Options<'a> {
         };
         let borders = match value.as_array() {
             None => count(value).map(|n| [[n, n]; N]),
-            // Of one axis, two numbers are its two ends.
+            // For one axis, two numbers are its two ends.
             Some(list) if N == 1 && list.len() == 2 => border(value).map(|ends| [ends; N]),
             Some(list) => {
                 let borders: Option<Vec<[usize; 2]>> = list.iter().map(border).collect();
@@ -115,7 +115,7 @@ impl<'a> Options<'a> {
         })
     }
 
-    /// An axis, counted by Keras with the batch axis and resolved here without it.
+    /// An axis, without the batch axis, which Keras counts too.
     pub fn axis(&self, key: &str, rank: usize) -> Result<usize, Error> {
         match self.axes(key, rank)?[..] {
             [axis] => Ok(axis),
@@ -185,7 +185,7 @@ impl<'a> Options<'a> {
             return Ok(());
         };
         let name = match value {
-            // Of a quantized layer it is another class.
+            // A quantized layer has a policy of another class.
             Value::Object(policy) => policy
                 .get("class_name")
                 .and_then(Value::as_str)

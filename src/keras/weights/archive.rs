@@ -5,8 +5,8 @@
 //! nothing to do with it: a layer that is called `conv2d` may well be in `conv2d_1`
 //! (`keras.src.saving.saving_lib._save_container_state`). A model's layers are below its own group.
 //!
-//! Keras 2.13 calls `layers` otherwise and goes through a list in which layers with weights stand
-//! twice, so that each of them uses up two numbers.
+//! Keras 2.13 has another name for `layers`, and lists every layer with weights twice, so that each
+//! of them takes two numbers.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -100,7 +100,7 @@ impl Container<'_, '_> {
         let Some(variables) = self.loader.graph.variables.get(&layer.id).cloned() else {
             return Ok(());
         };
-        // The layer's own place is always looked at, for the name that stands there.
+        // The layer's own group is always read, for the layer's name in it.
         let mut places: Vec<(&str, Vec<&Variable>)> = vec![("", Vec::new())];
         for variable in &variables {
             match places.last_mut() {
@@ -152,7 +152,7 @@ struct Vars {
 }
 
 impl Vars {
-    /// Those in a group below another. Keras 2 has the attributes' private names.
+    /// Those in a group below another. In Keras 2 its name begins with an underscore.
     fn below(group: Option<&Group>, file: &File, place: &str) -> Result<Self, hdf5::Error> {
         let mut group = group.cloned().unwrap_or_default();
         for name in place.split('/').filter(|name| !name.is_empty()) {
@@ -182,9 +182,9 @@ impl Vars {
 /// A group in the file. Keras on Windows writes `layers\\dense` as one name, which is taken apart.
 #[derive(Clone, Default)]
 struct Group {
-    /// Where it is; none for one that only is part of a name, or that is not there.
+    /// Its address; none where it is only a part of a name, or not there.
     address: Option<u64>,
-    /// Groups that are in it by their names only.
+    /// The groups in it that are only parts of names.
     named: BTreeMap<String, Group>,
 }
 

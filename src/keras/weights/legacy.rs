@@ -3,7 +3,7 @@
 //! `weight_names` are the paths of the datasets, relative to the layer's group, in the order of
 //! `layer.trainable_weights + layer.non_trainable_weights`
 //! (`keras.src.legacy.saving.legacy_h5_format.save_weights_to_hdf5_group`). A nested model is one
-//! group, so there what training does not change comes after everything that it does.
+//! group: all its trainable weights come first, then all others.
 
 use std::collections::HashSet;
 
@@ -88,8 +88,8 @@ impl Stored {
     }
 }
 
-/// Finds objects by their paths below a group. The groups on the last path stay open, since
-/// neighbours are mostly in the same ones.
+/// Finds objects by their paths below a group. The groups on the last path are kept, since the next
+/// path mostly goes through them too.
 struct Paths<'f> {
     file: &'f File<'f>,
     top: Members,
@@ -147,11 +147,10 @@ impl<'a> Owned<'a> {
     }
 }
 
-/// The variables in the order of the datasets: what training changes first, or else as the layers
-/// come.
+/// The variables in the order of the datasets: the trainable ones first, or layer by layer.
 fn order<'a>(own: Vec<Owned<'a>>, stored: &[Stored]) -> Result<Vec<Owned<'a>>, String> {
     if own.is_empty() {
-        // What a layer that does nothing keeps for itself does not matter.
+        // The variables of a layer that does nothing at inference do not matter.
         return Ok(own);
     }
     if own.len() != stored.len() {

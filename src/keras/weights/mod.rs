@@ -19,11 +19,11 @@ use crate::description::Weight;
 pub(super) use archive::load as load_archive;
 pub(super) use legacy::load as load_legacy;
 
-/// Takes what was read to the nodes.
+/// Gives the nodes what was read.
 struct Loader<'a> {
     file: &'a File<'a>,
     graph: &'a mut Graph,
-    /// The values of each node's weights, as far as they are there.
+    /// The values of each node's weights that were read so far.
     values: Vec<Vec<Option<Vec<f32>>>>,
 }
 
@@ -111,8 +111,8 @@ fn finite(dataset: &Dataset) -> Result<Vec<f32>, String> {
         return Err("its values are whole numbers, expected floating point".to_owned());
     }
     let values = number::to_float32(dataset);
-    // Keras would load it and answer NaN for every picture: a training that diverged, or a
-    // damaged file. Better said now than by every answer.
+    // Keras would load it and answer NaN for every picture: its training diverged, or the file is
+    // damaged. It is refused now, not with every answer.
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(values),
         Some(position) => Err(format!(
