@@ -24,6 +24,7 @@ pub fn outline(bytes: &[u8], budget: &Budget) -> Result<Outline, PictureError> {
     // known of each square, in a buffer that grows.
     let planes = parts.squares * (16 * 16 * 3 / 2);
     let lossy = parts.squares * grown(30) + planes;
+    // A partition that claims to be longer than the file, by up to 16 MiB, is asked for as zeros and never touched.
     // VP8L: what the transforms and the choice of codes say of squares of 4 × 4 pixels or more.
     let squares = u64::from(width.div_ceil(4)) * u64::from(height.div_ceil(4));
     let lossless = 14 * squares + parts.codes;
