@@ -411,6 +411,24 @@ fn what_passes_a_limit_is_refused_before_it_is_decoded() {
 }
 
 #[test]
+fn noise_for_a_large_model_ends_with_the_time_it_may_take() {
+    let mut state = 1;
+    let dots: Vec<bool> = (0..640 * 640)
+        .map(|_| next(&mut state).is_multiple_of(9))
+        .collect();
+    let page = bmp(640, 640, |x, y| {
+        [if dots[640 * y + x] { 0 } else { 255 }; 3]
+    });
+    let size = Size {
+        width: Size::MAX_SIDE,
+        height: Size::MAX_SIDE,
+    };
+    // Minutes without a limit.
+    let fitted = decode_and_fit(&page, Fit::Digit, size, &Limits::default());
+    assert!(matches!(fitted, Err(PictureError::TooSlow { .. })));
+}
+
+#[test]
 fn a_line_of_a_million_pixels_is_refused() {
     let mut header = bmp(1, 1, |_, _| [0; 3]);
     header[18..22].copy_from_slice(&1_000_000_i32.to_le_bytes());

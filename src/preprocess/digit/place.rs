@@ -92,7 +92,7 @@ fn thicken(digit: &Digit, room: Size, stroke: f32, budget: &Budget) -> Result<Sm
     // Taking the largest has made each stroke wider by about one square.
     let has = digit.stroke * ratio + if ratio < 1.0 { 1.0 } else { 0.0 };
     let radius = (stroke * FINER as f32 - has).max(0.0) / 2.0;
-    let wide = dilate(&drawn, radius, reach);
+    let wide = dilate(&drawn, radius, reach, budget)?;
     shrink(&wide, within(&wide, room), budget)
 }
 
@@ -120,7 +120,9 @@ fn largest_of_squares(ink: &Field, to: Size) -> Field {
 }
 
 /// Draws every pixel as a disc of `radius`, soft at its rim, on a canvas `margin` larger on each side.
-fn dilate(ink: &Field, radius: f32, margin: usize) -> Field {
+///
+/// Noise on a large input is millions of large discs, so the clock is looked at after each row.
+fn dilate(ink: &Field, radius: f32, margin: usize, budget: &Budget) -> Result<Field, PictureError> {
     let (width, height) = (ink.width + 2 * margin, ink.height + 2 * margin);
     let reach = (radius.ceil() as usize).min(margin);
     let mut disc = Vec::new();
@@ -141,12 +143,13 @@ fn dilate(ink: &Field, radius: f32, margin: usize) -> Field {
                 values[at] = values[at].max(v * weight);
             }
         }
+        budget.check_time()?;
     }
-    Field {
+    Ok(Field {
         width,
         height,
         values,
-    }
+    })
 }
 
 /// Puts the centre of mass on the middle of the input, as near as whole pixels and its border allow.
