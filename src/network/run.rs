@@ -1,4 +1,4 @@
-//! Runs a plan's steps in order over numbered slots.
+//! Runs a compiled graph: instructions in order, over numbered slots that hold values.
 
 use std::sync::Arc;
 
@@ -8,39 +8,42 @@ use super::burn::Operation;
 use super::compile::{self, Graph, Segment, segments};
 use super::{Error, Options, kernels};
 
-/// A plan that is ready to run on one device.
+/// A graph that is ready to run on one device.
 #[derive(Debug)]
 pub(super) struct Runner {
-    steps: Vec<Step>,
+    instructions: Vec<Instruction>,
     /// How many values are held at once, at most. The input is in slot 0.
     slots: usize,
     output: usize,
 }
 
 #[derive(Debug)]
-struct Step {
-    work: Work,
+struct Instruction {
+    code: Code,
     reads: Vec<Read>,
+    /// The slot that the result goes to.
     writes: usize,
 }
 
 #[derive(Debug)]
-enum Work {
+enum Code {
     /// Burn's own operations.
     Plain(Operation),
     /// Fused kernels.
     Fused(Arc<kernels::Program>),
 }
 
+/// A slot that an instruction reads.
+
 #[derive(Clone, Copy, Debug)]
 struct Read {
     slot: usize,
-    /// Nobody reads it after this: it is moved and not copied.
+    /// Whether nobody reads it afterwards, so that it is moved and not copied.
     last: bool,
 }
 
 impl Runner {
-    /// Puts the weights of all operations in place; with the steps for people to read.
+    /// Puts the weights of all operations on `device`. Also gives the steps, for people to read.
     pub fn new(
         graph: Graph,
         options: Options,
@@ -49,15 +52,15 @@ impl Runner {
         let mut readers = graph.readers();
         let output = graph.output;
         let mut slots = Slots::new(graph.ops.len());
-        let mut steps = Vec::new();
+        let mut instructions = Vec::new();
         let mut shown = Vec::new();
         for segment in segments(graph, options.fuse) {
             shown.push(segment.step());
-            let (work, inputs, made) = match segment {
+            let (code, inputs, made) = match segment {
                 Segment::Plain { op, value } => {
                     let inputs: Vec<usize> = op.inputs.iter().map(|s| s.value).collect();
                     let operation = Operation::new(op, options, device)?;
-                    (Work::Plain(operation), inputs, value)
+                    (Code::Plain(operation), inputs, value)
                 }
                 Segment::Fused {
                     program,
@@ -67,21 +70,21 @@ impl Runner {
                     ..
                 } => {
                     readers[input] -= reads - 1;
-                    (Work::Fused(program), vec![input], output)
+                    (Code::Fused(program), vec![input], output)
                 }
             };
             let reads = inputs.iter().map(|&value| {
                 readers[value] -= 1;
                 slots.read(value, readers[value] == 0)
             });
-            steps.push(Step {
-                work,
+            instructions.push(Instruction {
+                code,
                 reads: reads.collect(),
                 writes: slots.write(made),
             });
         }
         let runner = Self {
-            steps,
+            instructions,
             output: slots.read(output, false).slot,
             slots: slots.count,
         };
@@ -92,27 +95,27 @@ impl Runner {
     pub fn forward(&self, input: Tensor<2>) -> Result<Tensor<2>, Error> {
         let mut slots: Vec<Option<Tensor<2>>> = vec![None; self.slots];
         slots[0] = Some(input);
-        let missing = || Error::Compute("a step's input is not there".to_owned());
-        for step in &self.steps {
+        let missing = || Error::Compute("an instruction's input is not there".to_owned());
+        for instruction in &self.instructions {
             let take = |read: &Read| match read.last {
                 true => slots[read.slot].take(),
                 false => slots[read.slot].clone(),
             };
-            let inputs: Option<Vec<Tensor<2>>> = step.reads.iter().map(take).collect();
+            let inputs: Option<Vec<Tensor<2>>> = instruction.reads.iter().map(take).collect();
             let mut inputs = inputs.ok_or_else(missing)?;
-            let output = match &step.work {
-                Work::Plain(operation) => operation.forward(inputs)?,
-                Work::Fused(program) => {
+            let output = match &instruction.code {
+                Code::Plain(operation) => operation.forward(inputs)?,
+                Code::Fused(program) => {
                     kernels::forward(program, inputs.pop().ok_or_else(missing)?)
                 }
             };
-            slots[step.writes] = Some(output);
+            slots[instruction.writes] = Some(output);
         }
         slots[self.output].take().ok_or_else(missing)
     }
 }
 
-/// Which value is in which slot while the steps are laid out.
+/// Which value is in which slot while the instructions are laid out.
 struct Slots {
     of: Vec<usize>,
     free: Vec<usize>,
