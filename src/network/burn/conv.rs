@@ -60,7 +60,7 @@ impl Forward for Conv {
 }
 
 /// `keras.layers.Conv2DTranspose`: every pixel puts its kernel into the output.
-/// The plan has the kernel turned by half; here it is turned back.
+/// The operation has the kernel turned by half; here it is turned back.
 #[derive(Debug)]
 pub(super) struct ConvTranspose {
     /// `[channels, filters, rows, columns]`.
@@ -93,7 +93,7 @@ impl ConvTranspose {
             kernel: permuted(kernel.flip([0, 1]), [2, 3, 0, 1]),
             bias: bias.map(|bias| bias.reshape([1, filters, 1, 1])),
             input,
-            options: ConvTransposeOptions::new(work.spread, [0, 0], [0, 0], dilation, 1),
+            options: ConvTransposeOptions::new(work.input_dilation, [0, 0], [0, 0], dilation, 1),
             begin: [begin(0, rows), begin(1, columns)],
             size: [output[0], output[1]],
         }

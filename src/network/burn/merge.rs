@@ -74,7 +74,7 @@ impl Forward for MergeConstant {
     }
 }
 
-/// A weight that is repeated to the size of an example, each time anew: kept that large, small
+/// A weight that is repeated to the size of an example at each use. Kept at that size, the small
 /// weights of many layers could take much memory.
 #[derive(Debug)]
 pub(super) struct Constant {
@@ -99,7 +99,7 @@ impl Constant {
     }
 }
 
-/// The sum for an average.
+/// Combines two values; the average begins with their sum.
 fn combine(op: MergeOp, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     match op {
         MergeOp::Add | MergeOp::Average => a + b,

@@ -79,9 +79,9 @@ fn forward(op: Op, options: Options, device: &Device) -> Result<Box<dyn Forward>
         }
         Work::Conv(work) => Box::new(conv::Conv::new(work, &input, device)),
         Work::Dense(work) => Box::new(dense::Dense::new(work, device)),
-        Work::Each { plan } => Box::new(Each {
+        Work::Each { graph } => Box::new(Each {
             times: input.first().copied().unwrap_or(1),
-            runner: Runner::new(plan, options, device)?.0,
+            runner: Runner::new(graph, options, device)?.0,
         }),
         Work::Embedding { table, width } => Box::new(dense::Embedding::new(table, width)),
         Work::Merge(kind) => Box::new(merge::Merge::new(kind, &op.inputs, &shape)),

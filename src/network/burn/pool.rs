@@ -60,7 +60,7 @@ impl Forward for Pool {
 #[derive(Debug)]
 pub(super) struct Reduce {
     kind: Reduction,
-    /// One after the other; neighbours are one.
+    /// They are reduced one after the other; neighbouring axes count as one.
     axes: Vec<Axis>,
 }
 

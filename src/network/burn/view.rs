@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 
-/// One axis of an example: what lies outside of it, its length, what lies inside.
+/// One axis of an example: how many values lie outside of it, its length, how many lie inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Axis {
     pub outer: usize,

@@ -17,13 +17,13 @@ impl Affine {
     /// Of values that may be one or many each, along `axis`.
     pub fn new(scale: &[f64], offset: &[f64], axis: usize) -> Self {
         let len = scale.len().max(offset.len());
-        let spread = |values: &[f64]| match values {
+        let repeated = |values: &[f64]| match values {
             [value] => vec![*value; len],
             _ => values.to_vec(),
         };
         Self {
-            scale: spread(scale),
-            offset: spread(offset),
+            scale: repeated(scale),
+            offset: repeated(offset),
             axis,
         }
     }

@@ -10,8 +10,8 @@ use super::fuse::note;
 use super::op::{Conv, Folding, INPUT, Linear, Work};
 use crate::description::Activation;
 
-/// A larger offset would be taken apart and put together again by sums of larger numbers than
-/// Keras adds up, and digits would be lost.
+/// With a larger offset the folded layer would add up larger numbers than Keras does, and digits
+/// would be lost.
 const LARGEST_OFFSET: f64 = 32.0;
 
 /// Folds every `x * scale + offset` that can be folded.
@@ -35,7 +35,7 @@ pub(super) fn affines(graph: &mut Graph, notes: &mut Vec<String>) {
     }
 }
 
-/// Into what makes the values, if this is all they are for.
+/// Folds into the operation that makes the values, if nothing else reads them.
 fn fold_back(graph: &mut Graph, index: usize) -> Option<usize> {
     let op = &graph.ops[index];
     let Work::Affine(affine) = &op.work else {
@@ -106,7 +106,8 @@ fn scale_outputs(linear: &mut Linear, affine: &Affine) -> Option<()> {
     replace(linear, scaled, bias)
 }
 
-/// Into the convolution or dense layer that alone reads it, maybe behind a pooling layer.
+/// Folds into the convolution or dense layer that reads the values, maybe past a pooling layer, if
+/// nothing else reads them.
 fn fold_ahead(graph: &mut Graph, index: usize) -> Option<usize> {
     let op = &graph.ops[index];
     let Work::Affine(affine) = &op.work else {

@@ -36,7 +36,7 @@ fn absorbed_padding(graph: &Graph, index: usize) -> Option<(usize, [(usize, usiz
     let Work::Conv(conv) = &graph.ops[reader].work else {
         return None;
     };
-    // Zeros around the picture would be spread as its pixels are.
+    // The zeros would be dilated with the picture, which the window's padding is not.
     if conv.is_transposed() {
         return None;
     }

@@ -29,21 +29,21 @@ pub(super) struct Graph {
     pub output: usize,
 }
 
-/// What a description becomes; its weights move along. With what was done to it, in words.
+/// Compiles a description, whose weights move along. Also says in words what was done to it.
 pub(super) fn compile(model: &mut Model, optimize: bool) -> Result<(Graph, Vec<String>), Error> {
     let mut graph = lower::model(model)?;
     let mut notes = Vec::new();
     if optimize {
         notes = show::dropped(model, &graph);
-        optimise(&mut graph, &mut notes);
+        fold_and_fuse(&mut graph, &mut notes);
     }
     Ok((graph, notes))
 }
 
-fn optimise(graph: &mut Graph, notes: &mut Vec<String>) {
+fn fold_and_fuse(graph: &mut Graph, notes: &mut Vec<String>) {
     for op in &mut graph.ops {
-        if let Work::Each { plan } = &mut op.work {
-            optimise(plan, notes);
+        if let Work::Each { graph } = &mut op.work {
+            fold_and_fuse(graph, notes);
         }
     }
     fuse::padding(graph, notes);
@@ -53,7 +53,7 @@ fn optimise(graph: &mut Graph, notes: &mut Vec<String>) {
 }
 
 impl Graph {
-    /// How many operations read each value; the answer has one reader more.
+    /// How many operations read each value; whoever asked counts as a reader of the answer.
     pub fn readers(&self) -> Vec<usize> {
         let mut readers = vec![0; self.ops.len()];
         for source in self.ops.iter().flat_map(|op| &op.inputs) {
@@ -76,7 +76,7 @@ impl Graph {
         (readers.next().is_none() && reads(op) == 1).then_some(index)
     }
 
-    /// Takes an operation of one input out; whoever read it reads what it read.
+    /// Takes an operation of one input out: its readers read its input instead.
     fn bypass(&mut self, index: usize) {
         let Some(source) = self.ops[index].inputs.pop() else {
             return;

@@ -9,11 +9,12 @@ use crate::description::{
 
 use super::Graph;
 use super::affine::Affine;
+pub(in crate::network) use crate::network::kernels::{Attention, Window};
 
 /// The value that the network is given. Value `n` is what operation `n` makes.
 pub(in crate::network) const INPUT: usize = 0;
 
-/// One operation of a plan.
+/// One operation of a graph.
 #[derive(Clone, Debug)]
 pub(in crate::network) struct Op {
     /// The nodes of the description whose work it does.
@@ -23,7 +24,7 @@ pub(in crate::network) struct Op {
     pub inputs: Vec<Source>,
     /// The shape of one example of what it makes.
     pub shape: Vec<usize>,
-    /// Applied to what `work` gives, along the last axis of `shape` where it has an axis.
+    /// Applied to the result of `work`. Softmax and its like work along the last axis of `shape`.
     pub activation: Activation,
 }
 
@@ -44,9 +45,9 @@ impl Op {
 /// What an operation does. Pictures are `[height, width, channels]`.
 #[derive(Clone, Debug)]
 pub(in crate::network) enum Work {
-    /// Where the plan begins: operation 0, and only that one.
+    /// Where the graph begins: operation 0, and only that one.
     Input,
-    /// Nothing; its activation is what it is there for.
+    /// Nothing but its activation.
     Activation,
     Affine(Affine),
     Attention(Attention),
@@ -62,9 +63,9 @@ pub(in crate::network) enum Work {
     },
     Conv(Conv),
     Dense(Linear),
-    /// A plan of its own for each entry of the first axis.
+    /// A graph of its own, run for each entry of the first axis.
     Each {
-        plan: Graph,
+        graph: Graph,
     },
     Embedding {
         /// `[rows, width]`.
@@ -97,7 +98,7 @@ pub(in crate::network) enum Work {
         shape: Vec<usize>,
     },
     Recurrent(Box<RecurrentWork>),
-    /// The axes become one value each; `shape` may have them as 1 or not at all.
+    /// Each of these axes becomes one value; the operation's shape has size 1 there, or not the axis.
     Reduce {
         kind: Reduction,
         axes: Vec<usize>,
@@ -109,17 +110,6 @@ pub(in crate::network) enum Work {
     Take(Vec<Vec<usize>>),
     /// `x / sqrt(max(sum(x²), 1e-12))` along the last axis.
     UnitNormalize,
-}
-
-/// How a window slides over a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::network) struct Window {
-    /// Rows, columns.
-    pub size: [usize; 2],
-    pub strides: [usize; 2],
-    pub dilation: [usize; 2],
-    /// Before and after the rows, before and after the columns.
-    pub padding: [(usize, usize); 2],
 }
 
 /// The weights of a layer that multiplies.
@@ -137,23 +127,16 @@ pub(in crate::network) struct Conv {
     /// Kernel `[rows, columns, channels / groups, outputs]`.
     pub linear: Linear,
     pub window: Window,
-    /// From one row and column of the input to the next, with zeros between them: the strides of a transposed
-    /// convolution, which is one over such a picture.
-    pub spread: [usize; 2],
+    /// Distance of the input's rows and columns, with zeros between them: the strides of a transposed convolution, which is
+    /// a convolution over such a picture, with its kernel turned by half. 1 for any other.
+    pub input_dilation: [usize; 2],
     pub groups: usize,
 }
 
 impl Conv {
     pub fn is_transposed(&self) -> bool {
-        self.spread != [1, 1]
+        self.input_dilation != [1, 1]
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(in crate::network) struct Attention {
-    pub heads: usize,
-    pub scale: f32,
-    pub causal: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -168,7 +151,7 @@ pub(in crate::network) struct RecurrentWork {
 }
 
 impl Work {
-    /// What it is called in a plan that is shown.
+    /// Its name in what `kiln inspect --optimized` prints.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Input => "input",

@@ -89,7 +89,7 @@ impl Activation {
 
     /// Whether a larger x never gives a smaller result, so that the largest of
     /// some results is the result of the largest.
-    pub(super) fn rises(self) -> bool {
+    pub(super) fn is_monotonic(self) -> bool {
         match self {
             Self::Leaky { slope, .. } => slope >= 0.0,
             Self::Elu { scale, alpha } => scale >= 0.0 && alpha >= 0.0,

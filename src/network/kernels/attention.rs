@@ -8,10 +8,10 @@ use std::cell::RefCell;
 
 use pulp::{Simd, WithSimd};
 
+use super::gemm::{Reads, sums};
 use super::layout::Layout;
 use super::math;
-use super::multiply::{Reads, sums};
-use super::operation::Shape;
+use super::operation::{Attention, Shape};
 use super::simd::{self, Aligned, Isa};
 
 thread_local! {
@@ -19,45 +19,41 @@ thread_local! {
     static SCRATCH: RefCell<Aligned> = RefCell::default();
 }
 
-/// Values that a thread may keep for that: 16 MB.
-const MOST_SCRATCH: usize = 1 << 22;
+/// Values of it that a thread may keep: 16 MB.
+const MAX_SCRATCH: usize = 1 << 22;
 /// Queries of a tile.
 const TILE: usize = 6;
 
-/// Whether there is a kernel for so many steps and so wide heads: it keeps a head's keys and values.
-pub fn attends(keys: Shape, values: Shape, heads: usize) -> bool {
+/// Whether a head's keys and values, which the kernel keeps, are few enough.
+pub(super) fn fits(keys: Shape, values: Shape, heads: usize) -> bool {
     // No panel is wider than two vectors of AVX-512.
     let whole = |len: usize| len.next_multiple_of(32);
     let head = |shape: Shape| whole(shape.channels / heads.max(1));
     let columns = head(keys) + head(values) + TILE;
     let len = whole(keys.width).checked_mul(columns);
-    len.is_some_and(|len| len <= MOST_SCRATCH)
+    len.is_some_and(|len| len <= MAX_SCRATCH)
 }
 
 /// Queries, keys and values are pictures of one row, a pixel a step, heads side by side.
 #[derive(Debug)]
-pub(super) struct Attention {
+pub(super) struct AttentionKernel {
     pub isa: Isa,
-    pub heads: usize,
-    /// Of the products of queries and keys.
-    pub scale: f32,
-    /// Whether no query sees keys of later steps.
-    pub causal: bool,
+    pub attention: Attention,
     /// Of queries, keys and values.
     pub inputs: [Layout; 3],
     pub output: Layout,
 }
 
-impl Attention {
+impl AttentionKernel {
     /// Values for a head's keys and values, and a tile's scores.
     fn scratch(&self) -> usize {
         let whole = |len: usize| len.next_multiple_of(2 * self.isa.lanes());
-        let head = |input: usize| self.inputs[input].shape.channels / self.heads;
+        let head = |input: usize| self.inputs[input].shape.channels / self.attention.heads;
         let steps = self.inputs[1].shape.width;
         whole(steps) * (head(1) + TILE) + steps * whole(head(2))
     }
 
-    /// All examples, which are so many values apart.
+    /// All examples. Each slice comes with the distance of two examples in it.
     pub fn run(&self, sources: [(&[f32], usize); 3], (output, output_step): (&mut [f32], usize)) {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.ensure(self.scratch());
@@ -78,7 +74,7 @@ impl Attention {
 }
 
 struct Example<'a> {
-    all: &'a Attention,
+    all: &'a AttentionKernel,
     inputs: [&'a [f32]; 3],
     output: &'a mut [f32],
     scratch: &'a mut [f32],
@@ -89,7 +85,7 @@ impl WithSimd for Example<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let width = self.all.inputs[2].shape.channels / self.all.heads;
+        let width = self.all.inputs[2].shape.channels / self.all.attention.heads;
         if width <= S::F32_LANES {
             self.heads::<S, 1>(simd);
         } else {
@@ -99,10 +95,10 @@ impl WithSimd for Example<'_> {
 }
 
 impl Example<'_> {
-    /// With values in panels of `N` vectors.
+    /// The matrix of values has panels of `N` vectors.
     #[inline(always)]
     fn heads<S: Simd, const N: usize>(mut self, simd: S) {
-        let heads = self.all.heads;
+        let heads = self.all.attention.heads;
         let [queries, keys, values] = [0, 1, 2].map(|input| self.all.inputs[input].shape);
         let (depth, width) = (queries.channels / heads, values.channels / heads);
         let steps = keys.width.next_multiple_of(2 * S::F32_LANES);
@@ -116,7 +112,7 @@ impl Example<'_> {
                 let pixels = self.inputs[input].chunks(heads * size).take(keys.width);
                 pixels.map(move |pixel| &pixel[head * size..][..size])
             };
-            // A step's key is a column, its value a row. What columns there are beyond the last step does not matter.
+            // A step's key is a column, its value a row. Columns beyond the last step may hold anything.
             for (step, key) in of(1, depth).enumerate() {
                 let panel = 2 * S::F32_LANES;
                 let begin = step / panel * panel * depth + step % panel;
@@ -150,7 +146,12 @@ impl Example<'_> {
     ) {
         let all = self.all;
         let [queries, key, value] = [0, 1, 2].map(|input| all.inputs[input].shape);
-        let (depth, width) = (queries.channels / all.heads, value.channels / all.heads);
+        let Attention {
+            heads,
+            scale,
+            causal,
+        } = all.attention;
+        let (depth, width) = (queries.channels / heads, value.channels / heads);
         let steps = scores.len() / TILE;
         let count = TILE.min(queries.width - first);
         // What is missing in the last tile repeats its last query.
@@ -158,7 +159,7 @@ impl Example<'_> {
         for m in 0..TILE {
             at[m] = (first + m.min(count - 1)) * queries.channels + head * depth;
         }
-        let scale = simd.splat_f32s(all.scale);
+        let scale = simd.splat_f32s(scale);
         let products = Product {
             input: self.inputs[0],
             at: &at,
@@ -174,7 +175,7 @@ impl Example<'_> {
             }
         }
         for m in 0..count {
-            let seen = if all.causal {
+            let seen = if causal {
                 key.width.min(first + m + 1)
             } else {
                 key.width
@@ -227,7 +228,7 @@ impl Product<'_> {
     }
 }
 
-/// Of the first `seen` values, in place; the others become zeros. There are whole vectors of both.
+/// Softmax of the first `seen` values, in place; the others become zeros. `values` are whole vectors.
 #[inline(always)]
 fn softmax<S: Simd>(simd: S, values: &mut [f32], seen: usize) {
     values[seen..].fill(f32::NEG_INFINITY);

@@ -1,6 +1,6 @@
 //! Depthwise convolution: every channel with a kernel of its own.
 //!
-//! With two loads for each multiply-add it would be a matter of memory. So four
+//! Two loads for each multiply-add would make loading the bottleneck. So four
 //! neighbouring pixels share each load of weights and, where their windows
 //! overlap in one of the usual ways, each load of a column.
 
@@ -90,8 +90,9 @@ impl WithSimd for PanelOp<'_> {
     }
 }
 
-/// Taps in groups of `WIDE` neighbouring columns, of pixels that are `STRIDE` columns apart. A window of another kind has
-/// groups of one tap, and a column for each pixel. `COLUMNS` is what four pixels see of a row: `3 * STRIDE + WIDE`.
+/// Taps are multiplied in groups of `WIDE` neighbouring columns, for pixels that are `STRIDE` columns apart. `COLUMNS` is
+/// how many columns four pixels see together: `3 * STRIDE + WIDE`. Unusual windows have groups of one tap, and a column
+/// for each pixel.
 impl PanelOp<'_> {
     #[inline(always)]
     fn rows<S: Simd, const WIDE: usize, const STRIDE: usize, const COLUMNS: usize>(self, simd: S) {
@@ -102,7 +103,7 @@ impl PanelOp<'_> {
         }
     }
 
-    /// The panel is a `FULL` vector of channels or less.
+    /// `FULL` says that the panel is a whole vector of channels.
     #[inline(always)]
     fn all_rows<
         S: Simd,
@@ -160,11 +161,11 @@ impl PanelOp<'_> {
 struct Taps<'a, S: Simd, const WIDE: usize> {
     bias: S::f32s,
     weights: &'a [[S::f32s; WIDE]],
-    /// Where the columns lie that these multiply.
+    /// Where the columns lie that the weights multiply.
     begins: &'a [[usize; WIDE]],
     /// From one column to the next.
     column: usize,
-    /// How many of a vector count.
+    /// Channels in the vector, which may be less than its length.
     filters: usize,
     /// Of a pixel.
     channels: usize,

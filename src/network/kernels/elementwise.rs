@@ -7,7 +7,7 @@ use super::math;
 use super::operation::{Binary, Statistics};
 use super::simd::{self, Isa, fma};
 
-/// `to` of `a` and `b`; `b` begins anew whenever it ends.
+/// Makes each value of `to` from one of `a` and one of `b`, which is repeated.
 pub(super) fn binary(isa: Isa, binary: Binary, a: &[f32], b: &[f32], to: &mut [f32]) {
     for (a, to) in a.chunks(b.len()).zip(to.chunks_mut(b.len())) {
         isa.run(BinaryOp { binary, a, b, to });
@@ -44,7 +44,7 @@ impl WithSimd for BinaryOp<'_> {
     }
 }
 
-/// `to = from * scale + offset`, which begin anew whenever they end.
+/// `to = from * scale + offset`; scale and offset are repeated.
 pub(super) fn affine(isa: Isa, (scale, offset): (&[f32], &[f32]), from: &[f32], to: &mut [f32]) {
     let rows = from.chunks(scale.len()).zip(to.chunks_mut(scale.len()));
     for (from, to) in rows {
@@ -113,7 +113,7 @@ impl WithSimd for Normalize<'_> {
             let mut mean = 0.0;
             if self.statistics != Statistics::MeanSquare {
                 mean = (total::<S, false>(simd, pixel) / count) as f32;
-                // The differences take the place of the values.
+                // The values become their differences from the mean.
                 for values in pixel.chunks_mut(lanes) {
                     let difference = simd.sub_f32s(simd::load(simd, values), simd.splat_f32s(mean));
                     simd::store(simd, values, difference);
@@ -133,13 +133,13 @@ impl WithSimd for Normalize<'_> {
     }
 }
 
-/// The sum of values, or of their squares: many are summed up in parts, so that what is small is not lost.
+/// The sum of the values, or of their squares. It is summed up in parts, so that small values are not lost in a large sum.
 #[inline(always)]
 fn total<S: Simd, const SQUARES: bool>(simd: S, values: &[f32]) -> f64 {
     let mut total = 0.0;
     for part in values.chunks(64 * S::F32_LANES) {
         let mut sum = simd.splat_f32s(0.0);
-        // What a last vector lacks is zero.
+        // The missing end of a last vector is zero.
         for values in part.chunks(S::F32_LANES) {
             let values = simd::load(simd, values);
             sum = if SQUARES {

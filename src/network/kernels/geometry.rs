@@ -3,18 +3,18 @@
 use std::ops::Range;
 
 use super::Refused;
+use super::few_channels::{Quads, STEPS};
+use super::gemm::{FusedPool, Part, Walk};
 use super::layout::Layout;
-use super::multiply::{Part, Pool, Walk};
 use super::operation::{Conv2d, Shape, Window};
-use super::thin::{Quads, STEPS};
 use super::winograd::Tiles;
 
-/// The border that is as wide as both.
+/// A border as wide as the wider of the two on each side.
 pub(super) fn widest(a: [(usize, usize); 2], b: [(usize, usize); 2]) -> [(usize, usize); 2] {
     [0, 1].map(|axis| (a[axis].0.max(b[axis].0), a[axis].1.max(b[axis].1)))
 }
 
-/// Where a window's taps lie in it, tap by tap.
+/// Where each tap lies, counted from where the window begins.
 pub(super) fn taps(input: &Layout, window: &Window) -> Vec<usize> {
     let [rows, columns] = window.size;
     let [down, right] = window.dilation;
@@ -23,9 +23,9 @@ pub(super) fn taps(input: &Layout, window: &Window) -> Vec<usize> {
         .collect()
 }
 
-/// Where pixels begin is kept in 32 bits.
+/// Refuses pictures in which the offset of a pixel may not fit in 32 bits.
 pub(super) fn check_32_bits(input: &Layout, output: &Layout) -> Result<(), Refused> {
-    let message = "a picture with its border of more than 4 G values";
+    let message = "a picture of more than 4 G values, border included";
     match u32::try_from(input.len().max(output.len())) {
         Ok(_) => Ok(()),
         Err(_) => Err(Refused(message.into())),
@@ -37,7 +37,7 @@ pub(super) fn walk(
     input: &Layout,
     output: &Layout,
     conv: &Conv2d,
-    pool: Pool,
+    pool: FusedPool,
 ) -> Result<Walk, Refused> {
     check_32_bits(input, output)?;
     let Window {
@@ -57,7 +57,7 @@ pub(super) fn walk(
         input.border[0].0 - padding[0].0,
         input.border[1].0 - padding[1].0,
     );
-    let side = if pool == Pool::None { 1 } else { 2 };
+    let side = if pool == FusedPool::None { 1 } else { 2 };
     let Shape { height, width, .. } = output.shape;
     let mut all = Part {
         pixels: Vec::with_capacity(height * width * side * side),
@@ -84,7 +84,7 @@ pub(super) fn walk(
     })
 }
 
-/// Neighbouring results along an axis whose windows reach over the edges alike.
+/// Neighbouring results along an axis whose windows have the same taps in the picture.
 struct Reach {
     results: Range<usize>,
     /// Which taps lie in the picture.
@@ -95,7 +95,7 @@ fn reaches(input: &Layout, window: &Window, axis: usize, results: usize) -> Vec<
     let len = [input.shape.height, input.shape.width][axis];
     let mut reaches: Vec<Reach> = Vec::new();
     for result in 0..results {
-        // From the first tap to where the picture begins and ends, if that is not before the tap.
+        // The first tap that is not before the picture, and the first one after it.
         let begin = result * window.strides[axis];
         let before = window.padding[axis].0;
         let [first, end] = [before, before + len].map(|edge| {
@@ -121,21 +121,21 @@ fn inside(reaches: &[Reach]) -> usize {
 }
 
 /// With more, most pixels would be alone in their part.
-const MOST_PARTS: usize = 100;
+const MAX_PARTS: usize = 100;
 
-/// The pixels of a walk by what of their windows lies in the picture.
+/// The pixels of a walk, grouped by which part of their windows lies in the picture.
 pub(super) fn parts(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk) -> Vec<Part> {
     let window = &conv.window;
     let Some(all) = &walk.all else {
         return Vec::new();
     };
-    // Four pixels that are pooled reach over an edge by one row or column less, which is mostly none.
-    if walk.pool != Pool::None || window.padding == [(0, 0); 2] {
+    // Four pooled pixels would share their taps. So one row or column less could be left out, which is mostly none.
+    if walk.pool != FusedPool::None || window.padding == [(0, 0); 2] {
         return Vec::new();
     }
     let Shape { height, width, .. } = output.shape;
     let rows = reaches(input, window, 0, height);
-    // A run of one tap is wholly in the picture or not.
+    // A run of a single tap lies wholly in the picture or outside.
     let one_run = walk.taps.len() == window.size[0];
     let (in_run, columns) = if one_run {
         (window.size[1], reaches(input, window, 1, width))
@@ -148,7 +148,7 @@ pub(super) fn parts(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk)
     };
     let products = height * window.size[0] * width * in_run;
     let pays = Walk::pays(inside(&rows) * inside(&columns), products);
-    if rows.len() * columns.len() > MOST_PARTS || !pays {
+    if rows.len() * columns.len() > MAX_PARTS || !pays {
         return Vec::new();
     }
     let (row_taps, values) = (walk.taps.len() / window.size[0], walk.run / in_run);
@@ -176,7 +176,7 @@ pub(super) fn tiles(
     input: &Layout,
     (output, result): (&Layout, Shape),
     conv: &Conv2d,
-    pool: Pool,
+    pool: FusedPool,
 ) -> Option<Tiles> {
     let Window {
         size,
@@ -188,12 +188,12 @@ pub(super) fn tiles(
     let origin = [0, 1].map(|axis| input.border[axis].0 - padding[axis].0);
     // When pooling, a last row or column that no window covers is not computed.
     let size = match pool {
-        Pool::None => [result.height, result.width],
+        FusedPool::None => [result.height, result.width],
         _ => [output.shape.height * 2, output.shape.width * 2],
     };
     // As `parts` does it: only what is not pooled leaves padding out.
     let along = |axis: usize| match pool {
-        Pool::None => inside(&reaches(input, &conv.window, axis, size[axis])),
+        FusedPool::None => inside(&reaches(input, &conv.window, axis, size[axis])),
         _ => size[axis] * 3,
     };
     fits.then(|| Tiles {
@@ -206,22 +206,22 @@ pub(super) fn tiles(
     })
 }
 
-/// The same walk for the kernel of few channels, if it has one for this.
+/// The walk as the kernel for few channels needs it, if it can do this convolution.
 pub(super) fn quads(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk) -> Option<Quads> {
     let all = walk.all.as_ref()?;
     let channels = input.shape.channels;
     let step = conv.window.strides[1] * channels;
-    let pooled = walk.pool != Pool::None;
+    let pooled = walk.pool != FusedPool::None;
     let Shape { height, width, .. } = output.shape;
     // In stored pixels.
     let group = if pooled { 2 } else { 4 };
     let one_run = walk.run == conv.window.size[1] * channels;
-    // A row's last group repeats pixels of the one before: too many of them take more than this kernel saves.
+    // The last group of a row repeats pixels of the one before. Too many of them cost more than this kernel saves.
     let narrow = width < group || width.next_multiple_of(group) * 4 > width * 5;
     if channels > 3 || !STEPS.contains(&step) || !one_run || narrow {
         return None;
     }
-    let mut quads = Vec::new();
+    let mut groups = Vec::new();
     for y in 0..height {
         for x in (0..width).step_by(group) {
             let x = x.min(width - group);
@@ -229,15 +229,15 @@ pub(super) fn quads(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk)
             let to = all.stored[stored];
             if pooled {
                 // The four pixels of a stored one are two above two.
-                quads.push((all.pixels[stored * 4], to));
-                quads.push((all.pixels[stored * 4 + 2], to));
+                groups.push((all.pixels[stored * 4], to));
+                groups.push((all.pixels[stored * 4 + 2], to));
             } else {
-                quads.push((all.pixels[stored], to));
+                groups.push((all.pixels[stored], to));
             }
         }
     }
     Some(Quads {
-        quads,
+        groups,
         taps: walk.taps.clone(),
         run: walk.run,
         step,

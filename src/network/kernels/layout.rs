@@ -59,7 +59,7 @@ impl Layout {
         (0..layout.shape.height).map(move |y| layout.row(y))
     }
 
-    /// The pieces without border: one if there is none, else one a row.
+    /// The values without the border, in pieces: a single one if there is no border, else one for each row.
     pub fn rows(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let layout = *self;
         let (count, len) = if layout.is_dense() {

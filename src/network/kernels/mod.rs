@@ -3,7 +3,7 @@
 //!
 //! A program is put together once, by a [`Builder`]; building packs the weights
 //! for the instruction set of the machine and plans where every value lies in
-//! one small workspace a thread. Running it takes a batch through all its
+//! one small workspace per thread. Running it takes a batch through all its
 //! operations a few examples at a time, so that what lies between two
 //! operations stays in the cache.
 //!
@@ -15,41 +15,40 @@
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy)]
 
 mod activation;
+mod allocate;
 mod attention;
 mod builder;
 mod depthwise;
 mod elementwise;
 mod extension;
+mod few_channels;
+mod gemm;
+mod gemv;
 mod geometry;
 mod layout;
 mod math;
-mod multiply;
 mod nonzero;
 mod operation;
 mod pack;
-mod pass;
-mod place;
 mod plan;
+mod pointwise;
 mod pool;
 mod program;
 mod recurrent;
 #[cfg(test)]
 mod reference;
-mod repeat;
-mod rows;
 mod simd;
-mod spread;
 #[cfg(test)]
 mod tests;
-mod thin;
+mod transposed;
+mod upsample;
 mod winograd;
 
 pub use activation::Activation;
-pub use attention::attends;
 pub use builder::{Builder, Refused, Value};
 pub use extension::forward;
 pub use operation::{
-    Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling, Recurrent, Shape, Statistics, Window,
+    Attention, Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling, Recurrent, Shape,
+    Statistics, Window,
 };
 pub use program::Program;
-pub use spread::spreads;

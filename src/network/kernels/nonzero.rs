@@ -1,8 +1,8 @@
 //! Which inputs of a dense layer are not zero.
 //!
 //! The margins of a handwritten digit are empty, and most of what a relu makes
-//! is zero. What a zero would multiply need not be read. Weights are finite, so
-//! nothing is lost.
+//! is zero. The weights that a zero would multiply need not be read. They are
+//! finite, so every product that is left out is zero.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 
 use super::simd::Isa;
 
-/// Inputs that are looked through at once: a position among them is a byte.
+/// Inputs in a chunk: so many that a position among them is a byte.
 pub(super) const CHUNK: usize = 256;
 
 thread_local! {
@@ -29,17 +29,17 @@ pub(super) struct List {
 #[derive(Clone, Debug)]
 struct Chunk {
     count: usize,
-    /// Eight are written at a time, wherever the last ones ended.
+    /// Eight are written at a time, from where the last ones ended.
     positions: [u8; CHUNK + 8],
 }
 
-/// Whether rows like this one are worth a list for two of them: two thirds are zeros.
+/// Whether so much of a row is zero, two thirds, that a list for two such rows pays.
 pub(super) fn is_sparse(row: &[f32]) -> bool {
     let zeros = row.iter().filter(|value| **value == 0.0).count();
     zeros * 3 >= row.len() * 2
 }
 
-/// Calls `each` with a list of what is not zero in any of some rows, all of one length.
+/// Calls `each` with the positions at which any of the rows, all of one length, is not zero.
 pub(super) fn with_list<const M: usize>(isa: Isa, rows: [&[f32]; M], each: impl FnOnce(&List)) {
     LIST.with_borrow_mut(|list| {
         list.count = rows[0].len().div_ceil(CHUNK);
@@ -109,17 +109,18 @@ impl Chunk {
         positions: [0; CHUNK + 8],
     };
 
-    /// Lists where `used`, ones and zeros in eights, is one.
+    /// Lists the positions of the ones in `used`, whose bytes are zeros and ones and
+    /// whose length is a multiple of eight.
     ///
-    /// Eight at a time: a multiplication gathers eight bytes' lowest bits in the
-    /// highest byte, and a table has the positions of its ones.
+    /// Eight at a time: a multiplication gathers the lowest bits of eight bytes in
+    /// the highest byte, and a table has the positions of its ones.
     #[inline(always)]
     fn fill(&mut self, used: &[u8]) {
         let mut count = 0;
         let mut first = 0_u64;
         for used in used.as_chunks::<8>().0 {
             let bits = u64::from_le_bytes(*used).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-            // No more than that have been counted before the last eight.
+            // Fewer than `CHUNK` have been counted before the last eight.
             let list = &mut self.positions[count % CHUNK..][..8];
             list.copy_from_slice(&(ONES[bits as usize] + first).to_le_bytes());
             count += bits.count_ones() as usize;
@@ -129,7 +130,7 @@ impl Chunk {
     }
 }
 
-/// For each byte the positions of its ones, the lowest first, a byte each.
+/// For each byte the positions of its ones, the lowest first, each as a byte.
 const ONES: [u64; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;

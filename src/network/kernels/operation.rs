@@ -49,9 +49,9 @@ pub struct Window {
 pub struct Conv2d {
     /// How the kernel slides.
     pub window: Window,
-    /// From one row and column of the input to the next; between them the kernel sees zeros. 1 but for a transposed
-    /// convolution, of which these are the strides.
-    pub spread: [usize; 2],
+    /// Distance of the input's rows and columns, with zeros between them: the strides of a transposed convolution, which is
+    /// a convolution over such a picture, with its kernel turned by half. 1 for any other.
+    pub input_dilation: [usize; 2],
     /// Input and output channels are split into this many independent groups.
     pub groups: usize,
     /// Keras's order: `[rows, columns, channels / groups, filters]`.
@@ -63,15 +63,18 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    pub(super) fn is_spread(&self) -> bool {
-        self.spread != [1, 1]
+    pub(super) fn is_transposed(&self) -> bool {
+        self.input_dilation != [1, 1]
     }
 
-    /// Pixels of the input's border that the kernel reads.
+    /// Pixels around the input that the kernel reads.
     pub(super) fn border(&self) -> [(usize, usize); 2] {
         [0, 1].map(|axis| {
             let (before, after) = self.window.padding[axis];
-            (before / self.spread[axis], after / self.spread[axis])
+            (
+                before / self.input_dilation[axis],
+                after / self.input_dilation[axis],
+            )
         })
     }
 }
@@ -107,6 +110,17 @@ pub struct Pool2d {
     pub window: Window,
 }
 
+/// Scaled dot-product attention: `softmax(scale * query · keyᵀ) · value` for each head.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attention {
+    /// How many parts the channels are split into.
+    pub heads: usize,
+    /// What each product of a query with a key is multiplied by.
+    pub scale: f32,
+    /// Whether a query sees no keys of later steps.
+    pub causal: bool,
+}
+
 /// What a recurrent layer does in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
@@ -119,7 +133,7 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// Kernels of `units` columns side by side.
+    /// How many kernels of `units` columns stand side by side.
     pub(super) fn gates(self) -> usize {
         match self {
             Self::Simple => 1,
@@ -128,7 +142,7 @@ impl Cell {
         }
     }
 
-    /// Sums of `units` values that a step makes: a GRU's candidate is two.
+    /// How many vectors of `units` sums a step computes: a GRU's candidate is made of two.
     pub(super) fn sums(self) -> usize {
         match self {
             Self::Simple => 1,
@@ -166,7 +180,7 @@ pub struct Recurrent {
     pub cell: Cell,
     /// Size of the state.
     pub units: usize,
-    /// Of candidates, and of what an LSTM gives.
+    /// Of candidates, and of an LSTM's output.
     pub activation: Activation,
     /// Of the other gates.
     pub recurrent_activation: Activation,
@@ -176,7 +190,7 @@ pub struct Recurrent {
     pub recurrent_kernel: Arc<Vec<f32>>,
     /// `[gates * units]`.
     pub bias: Vec<f32>,
-    /// As long, of the state's product.
+    /// `[gates * units]`, added to the product of the state.
     pub recurrent_bias: Vec<f32>,
     /// Whether the last step comes first.
     pub backwards: bool,
@@ -184,12 +198,12 @@ pub struct Recurrent {
     pub outputs: Outputs,
 }
 
-/// Two pictures become one, value by value.
+/// How two pictures become one, value by value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Binary {
     Add,
     Multiply,
-    /// The first where it is positive, else both multiplied.
+    /// `a` where it is positive, else `a * b`.
     PRelu,
 }
 
@@ -213,20 +227,16 @@ pub(super) enum Operation {
         statistics: Statistics,
         epsilon: f32,
     },
-    /// `x` where positive, else `alpha * x`; as many alphas as a part of a row has values that a row is made of, or the
-    /// whole picture.
+    /// `x` where positive, else `alpha * x`. The alphas are repeated along a row, whose length is a multiple of theirs, or
+    /// there is one for each value of the picture.
     PRelu {
         alpha: Vec<f32>,
     },
     /// Of queries, keys and values.
-    Attention {
-        heads: usize,
-        scale: f32,
-        causal: bool,
-    },
+    Attention(Attention),
     Recurrent(Box<Recurrent>),
-    /// Every row and every column so many times.
-    Repeat([usize; 2]),
+    /// Every row and every column this many times.
+    Upsample([usize; 2]),
     Softmax,
     Concat,
     /// A copy, with this many zeros around it.

@@ -15,7 +15,7 @@ pub(super) struct Matrix<'a> {
     pub bounds: (f32, f32),
 }
 
-/// Results are what they are.
+/// Nothing is clamped.
 pub(super) const NO_BOUNDS: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
 
 /// A matrix in the order in which the kernels read it, cut into panels.
@@ -83,7 +83,7 @@ impl Packed {
         }
     }
 
-    /// Whether panels read different channels: `rows` does not look at that.
+    /// Whether panels read different channels, which `gemv` cannot do.
     pub fn is_grouped(&self) -> bool {
         self.panels.iter().any(|panel| panel.channel > 0)
     }

@@ -21,7 +21,7 @@ pub(super) struct Pool {
 impl Pool {
     /// One example.
     pub fn run(&self, input: &[f32], output: &mut [f32]) {
-        self.isa.run(Picture {
+        self.isa.run(PoolOp {
             all: self,
             input,
             output,
@@ -38,13 +38,13 @@ impl Pool {
     }
 }
 
-struct Picture<'a> {
+struct PoolOp<'a> {
     all: &'a Pool,
     input: &'a [f32],
     output: &'a mut [f32],
 }
 
-impl WithSimd for Picture<'_> {
+impl WithSimd for PoolOp<'_> {
     type Output = ();
 
     #[inline(always)]

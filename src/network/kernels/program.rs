@@ -4,49 +4,49 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::activation::Activation;
-use super::attention::Attention;
+use super::attention::AttentionKernel;
 use super::depthwise::Depthwise;
+use super::few_channels::{self, Quads};
+use super::gemm::{Gemm, Walk};
+use super::gemv::{self, FEW, Rows};
 use super::layout::Layout;
-use super::multiply::{Multiply, Walk};
 use super::nonzero::is_sparse;
 use super::pack::Packed;
-use super::pass::{Pass, each_piece};
+use super::pointwise::{Pointwise, each_piece};
 use super::pool::Pool;
 use super::recurrent::Recurrence;
-use super::repeat::Repeat;
-use super::rows::{self, FEW, Rows};
 use super::simd::{Aligned, Isa};
-use super::thin::{self, Quads};
+use super::upsample::Upsample;
 use super::winograd::Winograd;
 
 /// Runs on any number of threads at once; each has a workspace of its own.
 #[derive(Debug)]
 pub struct Program {
     pub(super) isa: Isa,
-    pub(super) steps: Vec<Step>,
+    pub(super) calls: Vec<Call>,
     pub(super) input: usize,
     pub(super) output: usize,
     /// Values of workspace an example needs.
     pub(super) workspace: usize,
-    /// What the kernels need beside it, at most.
+    /// Values of scratch memory that a kernel needs for an example, at most.
     pub(super) scratch: usize,
 }
 
-/// One kernel, where it reads and where it writes.
+/// One call of a kernel: where it reads and where it writes.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct Call {
     pub kernel: Kernel,
-    pub inputs: Vec<Place>,
-    pub output: Place,
+    pub inputs: Vec<Location>,
+    pub output: Location,
     /// The whole of what is written.
     pub layout: Layout,
-    /// What is left to do with the result.
-    pub after: Activation,
+    /// Applied to the result by a pass of its own; linear if the kernel has done it.
+    pub activation: Activation,
 }
 
 /// Where a value lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Location {
     /// In the caller's input.
     Input,
     /// In the caller's output.
@@ -63,12 +63,12 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) enum Kernel {
     /// A convolution or dense layer.
-    Multiply {
+    Gemm {
         packed: Packed,
         walk: Walk,
     },
     /// A convolution over one to three channels.
-    Thin {
+    FewChannels {
         packed: Packed,
         quads: Quads,
     },
@@ -76,13 +76,13 @@ pub(super) enum Kernel {
     Depthwise(Depthwise),
     Pool(Pool),
     Recurrence(Recurrence),
-    Repeat(Repeat),
-    Attention(Attention),
-    Pass(Pass),
+    Upsample(Upsample),
+    Attention(AttentionKernel),
+    Pointwise(Pointwise),
 }
 
 /// Values of workspace that a block of examples should not exceed: about half
-/// of a core's second-level cache, so that weights have place beside it.
+/// of a core's second-level cache, so that weights fit beside it.
 const BLOCK_VALUES: usize = 128 * 1024;
 /// Examples in a block, at most.
 const MAX_BLOCK: usize = 32;
@@ -115,28 +115,29 @@ impl Program {
             return;
         }
         let most = (BLOCK_VALUES / (self.workspace + self.scratch).max(1)).clamp(1, MAX_BLOCK);
-        // Blocks of one size, as far as that goes.
+        // Blocks of about the same size.
         let block = batch.div_ceil(batch.div_ceil(most));
         WORKSPACE.with_borrow_mut(|workspace| {
             workspace.ensure(block * self.workspace);
             let workspace = workspace.as_mut_slice();
             let inputs = input.chunks(block * self.input);
             for (input, output) in inputs.zip(output.chunks_mut(block * self.output)) {
-                for step in &self.steps {
-                    self.step(step, input, output, workspace);
+                for call in &self.calls {
+                    self.call(call, input, output, workspace);
                 }
             }
         });
     }
 
-    fn step(&self, step: &Step, input: &[f32], output: &mut [f32], workspace: &mut [f32]) {
+    /// Finds what a call reads and writes, for one block of examples.
+    fn call(&self, call: &Call, input: &[f32], output: &mut [f32], workspace: &mut [f32]) {
         let examples = input.len() / self.input;
-        // What reads fewer values does not look at the others.
+        // A kernel of fewer inputs does not look at the others.
         let mut sources = [input; 3];
-        let to = match step.output {
-            Place::Output => {
-                for (source, place) in sources.iter_mut().zip(&step.inputs) {
-                    if let Some(range) = place.range(examples) {
+        let to = match call.output {
+            Location::Output => {
+                for (source, location) in sources.iter_mut().zip(&call.inputs) {
+                    if let Some(range) = location.range(examples) {
                         *source = &workspace[range];
                     }
                 }
@@ -146,8 +147,8 @@ impl Program {
                 let to = to.range(examples).unwrap_or_default();
                 let (before, rest) = workspace.split_at_mut(to.start);
                 let (to_slice, after) = rest.split_at_mut(to.len());
-                for (source, place) in sources.iter_mut().zip(&step.inputs) {
-                    if let Some(range) = place.range(examples) {
+                for (source, location) in sources.iter_mut().zip(&call.inputs) {
+                    if let Some(range) = location.range(examples) {
                         *source = if range.end <= to.start {
                             &before[range]
                         } else {
@@ -158,22 +159,31 @@ impl Program {
                 to_slice
             }
         };
-        self.compute(step, sources, to, examples);
-    }
-
-    fn compute(&self, step: &Step, sources: [&[f32]; 3], output: &mut [f32], examples: usize) {
-        let steps = sources.map(|source| source.len() / examples);
-        let output_step = output.len() / examples;
-        if !step.layout.is_dense() {
-            for picture in output.chunks_exact_mut(output_step) {
-                step.layout.clear_border(picture);
+        if !call.layout.is_dense() {
+            for picture in to.chunks_exact_mut(to.len() / examples) {
+                call.layout.clear_border(picture);
             }
         }
+        call.kernel.run(sources, to, examples);
+        if call.activation != Activation::LINEAR {
+            let step = to.len() / examples;
+            each_piece(&call.layout, (to, step), |values| {
+                call.activation.apply(self.isa, values);
+            });
+        }
+    }
+}
+
+impl Kernel {
+    /// Computes `examples` examples. Those of each source, and of the output, are equally far apart.
+    fn run(&self, sources: [&[f32]; 3], output: &mut [f32], examples: usize) {
+        let steps = sources.map(|source| source.len() / examples);
+        let output_step = output.len() / examples;
         let pairs = sources[0]
             .chunks_exact(steps[0])
             .zip(output.chunks_exact_mut(output_step));
-        match &step.kernel {
-            Kernel::Multiply { packed, walk }
+        match self {
+            Self::Gemm { packed, walk }
                 if walk.is_vector()
                     && !packed.is_grouped()
                     && (examples < FEW || is_sparse(&sources[0][..walk.run])) =>
@@ -185,9 +195,9 @@ impl Program {
                     output,
                     output_step,
                 };
-                rows::multiply(packed, rows);
+                gemv::multiply(packed, rows);
             }
-            Kernel::Multiply { packed, walk } => Multiply {
+            Self::Gemm { packed, walk } => Gemm {
                 packed,
                 walk,
                 examples,
@@ -197,46 +207,46 @@ impl Program {
                 output_step,
             }
             .run(),
-            Kernel::Thin { packed, quads } => {
-                pairs.for_each(|(from, to)| thin::convolve(packed, quads, from, to));
+            Self::FewChannels { packed, quads } => {
+                pairs.for_each(|(from, to)| few_channels::convolve(packed, quads, from, to));
             }
-            Kernel::Winograd(kernel) => {
+            Self::Winograd(kernel) => {
                 kernel.run((sources[0], steps[0]), (output, output_step));
             }
-            Kernel::Depthwise(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
-            Kernel::Pool(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
-            Kernel::Repeat(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
-            Kernel::Recurrence(kernel) => {
+            Self::Depthwise(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
+            Self::Pool(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
+            Self::Upsample(kernel) => pairs.for_each(|(from, to)| kernel.run(from, to)),
+            Self::Recurrence(kernel) => {
                 kernel.run((sources[0], steps[0]), (output, output_step));
             }
-            Kernel::Attention(kernel) => {
+            Self::Attention(kernel) => {
                 let sources = [0, 1, 2].map(|source| (sources[source], steps[source]));
                 kernel.run(sources, (output, output_step));
             }
-            Kernel::Pass(pass) => {
+            Self::Pointwise(kernel) => {
                 let sources = [0, 1].map(|source| (sources[source], steps[source]));
-                pass.run(sources, (output, output_step));
+                kernel.run(sources, (output, output_step));
             }
         }
-        if step.after != Activation::LINEAR {
-            each_piece(&step.layout, (output, output_step), |values| {
-                step.after.apply(self.isa, values);
-            });
-        }
     }
-}
 
-impl Kernel {
     /// Values that an example needs beside input and output.
     pub fn scratch(&self) -> usize {
         match self {
             Self::Recurrence(kernel) => kernel.scratch(),
-            _ => 0,
+            Self::Gemm { .. }
+            | Self::FewChannels { .. }
+            | Self::Winograd(_)
+            | Self::Depthwise(_)
+            | Self::Pool(_)
+            | Self::Upsample(_)
+            | Self::Attention(_)
+            | Self::Pointwise(_) => 0,
         }
     }
 }
 
-impl Place {
+impl Location {
     /// Where it is in the workspace, for a block of `examples`.
     fn range(self, examples: usize) -> Option<Range<usize>> {
         match self {

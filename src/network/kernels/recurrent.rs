@@ -10,11 +10,11 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::activation::Activation;
+use super::gemm::{FusedPool, Gemm, Part, Walk};
+use super::gemv::{self, FEW, Rows};
 use super::layout::Layout;
-use super::multiply::{Multiply, Part, Pool, Walk};
 use super::operation::{Cell, Outputs, Recurrent};
 use super::pack::{Matrix, NO_BOUNDS, Packed};
-use super::rows::{self, FEW, Rows};
 use super::simd::{self, Aligned, Isa, LINE_VALUES, fma};
 
 thread_local! {
@@ -92,7 +92,7 @@ impl Recurrence {
         }
     }
 
-    /// Of an example's row, and of its gates.
+    /// Lengths of an example's row and of its gates, in whole cache lines.
     fn lengths(&self) -> [usize; 2] {
         let row = self.input.shape.channels + self.units;
         let gates = self.cell.sums() * self.units;
@@ -104,7 +104,7 @@ impl Recurrence {
         self.lengths().iter().sum::<usize>() + self.units
     }
 
-    /// All examples, which are `input_step` and `output_step` values apart.
+    /// All examples. Each slice comes with the distance of two examples in it.
     pub fn run(
         &self,
         (input, input_step): (&[f32], usize),
@@ -158,7 +158,7 @@ impl Recurrence {
 }
 
 impl Product {
-    /// Of a row's values from `begin` on; gates from `first` on.
+    /// Multiplies a row's values from `begin` on, and makes the gates from `first` on.
     fn new((begin, first): (usize, usize), matrix: &[f32], bias: &[f32], isa: Isa) -> Self {
         let depth = matrix.len() / bias.len();
         let matrix = Matrix {
@@ -181,7 +181,7 @@ impl Product {
                 parts: Vec::new(),
                 taps: vec![begin as u32],
                 run: depth,
-                pool: Pool::None,
+                pool: FusedPool::None,
             },
             first,
         }
@@ -191,7 +191,7 @@ impl Product {
         let examples = rows.len() / row_len;
         let gates = &mut gates[self.first..];
         if examples < FEW {
-            rows::multiply(
+            gemv::multiply(
                 &self.packed,
                 Rows {
                     input: &rows[self.walk.taps[0] as usize..],
@@ -203,7 +203,7 @@ impl Product {
             );
             return;
         }
-        Multiply {
+        Gemm {
             packed: &self.packed,
             walk: &self.walk,
             examples,
@@ -216,7 +216,7 @@ impl Product {
     }
 }
 
-/// From the gates to the next states, which are in the rows; with the distances of two examples.
+/// Makes the next states, which are in the rows, from the gates. Each slice comes with the distance of two examples.
 struct Update<'a> {
     all: &'a Recurrence,
     rows: (&'a mut [f32], usize),
@@ -275,7 +275,7 @@ impl Gates<'_> {
     }
 }
 
-/// As `keras.layers.LSTMCell` and `GRUCell` have them, with the gates in the order of theirs.
+/// What `keras.layers.LSTMCell` and `GRUCell` compute, with the gates in their order.
 impl Recurrence {
     #[inline(always)]
     fn lstm<S: Simd>(&self, simd: S, gates: &Gates, carry: &mut [f32]) -> S::f32s {

@@ -2,7 +2,8 @@
 
 use super::activation::Activation;
 use super::operation::{
-    Binary, Cell, Node, Operation, Outputs, Pooling, Recurrent, Shape, Statistics, Window,
+    Attention, Binary, Cell, Node, Operation, Outputs, Pooling, Recurrent, Shape, Statistics,
+    Window,
 };
 
 /// The value of node `output` for one example.
@@ -25,7 +26,7 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
                     for (tap, from) in taps(&conv.window, y, x).enumerate() {
                         for c in 0..channels {
                             let weight = conv.kernel[(tap * channels + c) * filters + f];
-                            let value = read(0).spread(conv.spread, from, first + c);
+                            let value = read(0).dilated(conv.input_dilation, from, first + c);
                             sum += f64::from(weight) * value.unwrap_or(0.0);
                         }
                     }
@@ -115,11 +116,11 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
                     .collect()
             }
             Operation::Recurrent(layer) => recurrent(layer, read(0)),
-            Operation::Attention {
+            Operation::Attention(Attention {
                 heads,
                 scale,
                 causal,
-            } => {
+            }) => {
                 let [query, key, value] = [0, 1, 2].map(read);
                 let depth = query.shape.channels / heads;
                 let width = value.shape.channels / heads;
@@ -171,7 +172,7 @@ pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
                 );
                 read(0).at(from, c).unwrap_or(0.0)
             }),
-            Operation::Repeat([down, right]) => each(node.shape, |y, x, c| {
+            Operation::Upsample([down, right]) => each(node.shape, |y, x, c| {
                 read(0)
                     .at(((y / down) as isize, (x / right) as isize), c)
                     .unwrap()
@@ -188,8 +189,8 @@ struct Picture<'a> {
 }
 
 impl Picture<'_> {
-    /// Where rows and columns are so far apart; `None` between and around them.
-    fn spread(&self, steps: [usize; 2], (y, x): (isize, isize), channel: usize) -> Option<f64> {
+    /// With its rows and columns `steps` apart; `None` between and around them.
+    fn dilated(&self, steps: [usize; 2], (y, x): (isize, isize), channel: usize) -> Option<f64> {
         let [down, right] = steps.map(|step| step as isize);
         let on_pixel = y % down == 0 && x % right == 0;
         on_pixel.then(|| self.at((y / down, x / right), channel))?

@@ -4,7 +4,7 @@ use std::any::TypeId;
 
 use pulp::{Simd, WithSimd};
 
-/// What the kernels are compiled for; safe to hold only where the machine has it.
+/// An instruction set that the kernels are compiled for and this machine has.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Isa {
     /// AVX-512, 16 lanes.
@@ -16,7 +16,7 @@ pub(super) enum Isa {
     /// NEON, 4 lanes.
     #[cfg(target_arch = "aarch64")]
     Neon(pulp::aarch64::Neon),
-    /// Plain Rust in groups of 4, which the compiler makes SSE2 of or the like.
+    /// Plain Rust in groups of 4, from which the compiler makes SSE2 or the like.
     Portable,
 }
 
@@ -56,7 +56,7 @@ impl Isa {
         }
     }
 
-    /// Vectors of sums that a tile may be wide: 4 if there are 32 registers.
+    /// How many vectors of sums wide a tile may be: 4 with 32 registers, else 2.
     pub fn widest(self) -> usize {
         struct Widest;
         impl WithSimd for Widest {

@@ -12,8 +12,8 @@ use std::cell::RefCell;
 
 use pulp::{Simd, WithSimd};
 
+use super::gemm::{self, FusedPool, Reads};
 use super::layout::Layout;
-use super::multiply::{self, Pool, Reads};
 use super::pack::Matrix;
 use super::simd::{self, Aligned, Isa};
 
@@ -50,8 +50,9 @@ pub(super) struct Tiles {
     pub output: Layout,
     /// Rows and columns of the convolution's result, before pooling.
     pub size: [usize; 2],
-    pub pool: Pool,
-    /// Products of a channel and a filter that plain convolution needs, which may leave out those with padding.
+    pub pool: FusedPool,
+    /// How many products plain convolution needs for a channel and a filter, without those with padding if it leaves them
+    /// out.
     pub plain: usize,
 }
 
@@ -60,11 +61,11 @@ impl Tiles {
         self.size[0].div_ceil(2) * self.size[1].div_ceil(2)
     }
 
-    /// Whether this takes less than the products themselves.
+    /// Whether this is faster than plain convolution.
     pub fn are_worth_it(&self, filters: usize, isa: Isa) -> bool {
-        // Cycles, roughly, as measured on AVX-512 and AVX2, where 16 products take one: 9 products a result (without
-        // those with padding, as for many examples) against 16 a tile, and a vector's transform, for which the end of
-        // one takes half as long again. That shorter vectors do 8 is a guess.
+        // Estimated cycles, from measurements on AVX-512 and AVX2, which do 16 products a cycle. Plain convolution does up
+        // to 9 products for a result. A tile of 4 results takes 16 products and a transform of each vector, and a vector
+        // that is not full counts one and a half times. That shorter vectors do 8 products a cycle is a guess.
         let lanes = suited(isa, filters).lanes();
         let vectors = |len: usize| {
             let end = if len.is_multiple_of(lanes) { 0.0 } else { 0.5 };
@@ -78,7 +79,7 @@ impl Tiles {
         self.count() as f64 * tile < plain
     }
 
-    /// The tile after another one, without the divisions that its number would take.
+    /// The next tile, without the divisions that finding it by its number would take.
     fn next(&self, Tile { example, y, x }: Tile) -> Tile {
         if x + 2 < self.size[1] {
             Tile {
@@ -110,7 +111,7 @@ struct Tile {
     x: usize,
 }
 
-/// Half vectors, if the last one would be half empty.
+/// The instruction set with vectors of half the length, if the last one would be half empty.
 fn suited(isa: Isa, filters: usize) -> Isa {
     match isa.halved() {
         Some(half) if (1..=half.lanes()).contains(&(filters % isa.lanes())) => half,
@@ -167,7 +168,7 @@ impl Winograd {
         }
     }
 
-    /// A block of examples.
+    /// A block of examples. Each slice comes with the distance of two examples in it.
     pub fn run(
         &self,
         (input, input_step): (&[f32], usize),
@@ -215,7 +216,7 @@ fn transform_weights(taps: [f32; 9]) -> [f32; POINTS] {
     std::array::from_fn(|point| rows[point / 4][point % 4] as f32)
 }
 
-/// Some tiles, all the way.
+/// Some tiles, from their inputs to their results.
 struct Group<'a> {
     all: &'a Winograd,
     tiles: &'a [Tile],
@@ -225,7 +226,7 @@ struct Group<'a> {
     before: (&'a mut [f32], usize),
     /// `[point, tile, filter]`, and its filters.
     after: (&'a mut [f32], usize),
-    /// A tile's inputs where some lie outside.
+    /// A tile's inputs, if some of them lie outside the picture.
     patch: &'a mut [f32],
 }
 
@@ -341,8 +342,7 @@ impl Group<'_> {
                 run: channels,
                 pitch: channels,
             };
-            let sums =
-                multiply::sums::<S, M, N>(simd, (self.before.0, &at), reads, weights, &zeros);
+            let sums = gemm::sums::<S, M, N>(simd, (self.before.0, &at), reads, weights, &zeros);
             for m in 0..M {
                 let to = (point * TILES + slot + m) * self.after.1 + first;
                 let to = &mut self.after.0[to..][..N * S::F32_LANES];
@@ -389,7 +389,7 @@ impl Group<'_> {
                 let at = walk.output.pixel(y, x);
                 simd::store(simd, &mut picture[at + first..at + last], sum);
             };
-            if walk.pool == Pool::None {
+            if walk.pool == FusedPool::None {
                 let (down, right) = (y + 1 < walk.size[0], x + 1 < walk.size[1]);
                 put(y, x, four[0][0]);
                 if right {

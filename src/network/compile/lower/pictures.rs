@@ -17,7 +17,7 @@ impl Lowering<'_> {
         let conv = Conv {
             linear: linear(weights, layer.filters),
             window: window(layer.window(), &source),
-            spread: [1, 1],
+            input_dilation: [1, 1],
             groups: layer.groups,
         };
         let shape = self.picture_shape(layer.data_format);
@@ -25,7 +25,7 @@ impl Lowering<'_> {
         self.picture_wire(value, layer.data_format, layer.activation)
     }
 
-    /// Pixel `x` adds its tap `t` to `y = stride * x + t - begin`: over the spread picture, a convolution with the kernel
+    /// Pixel `x` adds its tap `t` to `y = stride * x + t - begin`: over the dilated picture, a convolution with the kernel
     /// turned by half.
     pub(super) fn transposed_convolution(
         &mut self,
@@ -48,7 +48,7 @@ impl Lowering<'_> {
                 dilation: layer.dilation_rate,
                 padding: axes.map(|axis| axis.padding().into()),
             },
-            spread: layer.strides,
+            input_dilation: layer.strides,
             groups: 1,
         };
         // With an output padding of 0 it may end before the last pixel.
@@ -124,7 +124,7 @@ fn window(window: description::Window<2>, picture: &Source) -> Window {
     }
 }
 
-/// The kernel `[rows, columns, filters, channels]` of a transposed convolution as that of the convolution over the spread
+/// The kernel `[rows, columns, filters, channels]` of a transposed convolution as that of the convolution over the dilated
 /// picture, `[rows, columns, channels, filters]`: its last tap comes first.
 fn turned(kernel: &[f32], filters: usize, channels: usize) -> Vec<f32> {
     let taps = kernel.rchunks_exact(filters * channels);

@@ -34,7 +34,7 @@ impl Lowering<'_> {
         }))
     }
 
-    /// A plan of its own for each entry of the first axis.
+    /// A graph of its own for each entry of the first axis.
     pub(super) fn time_distributed(
         &mut self,
         layer: &TimeDistributed,
@@ -58,11 +58,11 @@ impl Lowering<'_> {
             ..input.clone()
         };
         let inner_weights = vec![Weights::default(), weights];
-        let plan = super::lower(&[input, inner], inner_weights)?;
-        if plan.output == INPUT {
+        let graph = super::lower(&[input, inner], inner_weights)?;
+        if graph.output == INPUT {
             return Ok(Wire::row_major(source.value, shape));
         }
-        let value = self.push(Work::Each { plan }, vec![source], shape);
+        let value = self.push(Work::Each { graph }, vec![source], shape);
         Ok(Wire::row_major(value, shape))
     }
 }

@@ -1,12 +1,12 @@
 //! Operations on each value by itself, or on each pixel.
 
-use super::{Call, as_picture};
+use super::{Translation, as_picture};
 use crate::description::{self, MergeOp};
 use crate::network::compile::affine::Affine;
 use crate::network::compile::op::Source;
 use crate::network::kernels::{Activation, Refused, Statistics, Value};
 
-impl Call<'_> {
+impl Translation<'_> {
     /// With one scale and offset for all values, or one a channel.
     pub(super) fn affine(&mut self, affine: &Affine) -> Result<Value, Refused> {
         if !affine.is_uniform() && affine.axis + 1 != self.op.shape.len() {

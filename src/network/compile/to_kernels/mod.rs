@@ -103,7 +103,7 @@ fn kernel(op: &Op, inputs: &[Value], builder: &mut Builder) -> Result<Value, Ref
             _ => Err(refused(op)),
         };
     }
-    let mut call = Call {
+    let mut translation = Translation {
         op,
         inputs,
         activation: activation(op.activation).ok_or_else(|| refused(op))?,
@@ -111,28 +111,28 @@ fn kernel(op: &Op, inputs: &[Value], builder: &mut Builder) -> Result<Value, Ref
     };
     let made = match &op.work {
         // These apply their activation to what is still in the registers.
-        Work::Affine(affine) => return call.affine(affine),
-        Work::Conv(conv) => return call.convolution(conv),
-        Work::Dense(linear) => return call.dense(linear),
-        Work::Merge(kind) => return call.merge(*kind),
-        Work::Activation => call.input()?,
-        Work::Attention(attention) => call.attention(attention)?,
+        Work::Affine(affine) => return translation.affine(affine),
+        Work::Conv(conv) => return translation.convolution(conv),
+        Work::Dense(linear) => return translation.dense(linear),
+        Work::Merge(kind) => return translation.merge(*kind),
+        Work::Activation => translation.input()?,
+        Work::Attention(attention) => translation.attention(attention)?,
         Work::Bidirectional {
             forward,
             backward,
             merge,
-        } => call.bidirectional(forward, backward, *merge)?,
-        Work::Concatenate { axis } => call.concatenate(*axis)?,
+        } => translation.bidirectional(forward, backward, *merge)?,
+        Work::Concatenate { axis } => translation.concatenate(*axis)?,
         Work::Normalize {
             statistics,
             epsilon,
-        } => call.normalize(*statistics, *epsilon)?,
-        Work::Pad(amounts) => call.pad(amounts)?,
-        Work::Pool { kind, window } => call.pool(*kind, window)?,
-        Work::PRelu { alpha, shape } => call.prelu(alpha, shape)?,
-        Work::Recurrent(work) => call.recurrent(work)?,
-        Work::Reduce { kind, axes } => call.reduce(*kind, axes)?,
-        Work::Resize(interpolation) => call.resize(*interpolation)?,
+        } => translation.normalize(*statistics, *epsilon)?,
+        Work::Pad(amounts) => translation.pad(amounts)?,
+        Work::Pool { kind, window } => translation.pool(*kind, *window)?,
+        Work::PRelu { alpha, shape } => translation.prelu(alpha, shape)?,
+        Work::Recurrent(work) => translation.recurrent(work)?,
+        Work::Reduce { kind, axes } => translation.reduce(*kind, axes)?,
+        Work::Resize(interpolation) => translation.resize(*interpolation)?,
         Work::Input
         | Work::Broadcast
         | Work::Each { .. }
@@ -141,16 +141,16 @@ fn kernel(op: &Op, inputs: &[Value], builder: &mut Builder) -> Result<Value, Ref
         | Work::Permute(_)
         | Work::Slice(_)
         | Work::Take(_)
-        | Work::UnitNormalize => return Err(call.refused()),
+        | Work::UnitNormalize => return Err(translation.refused()),
     };
-    if call.activation == kernels::Activation::LINEAR {
+    if translation.activation == kernels::Activation::LINEAR {
         return Ok(made);
     }
-    call.builder.activation(made, call.activation)
+    translation.builder.activation(made, translation.activation)
 }
 
-/// An operation that is given to the builder.
-struct Call<'a> {
+/// An operation on its way to the builder.
+struct Translation<'a> {
     op: &'a Op,
     inputs: &'a [Value],
     /// The operation's, as the kernels have it.
@@ -158,7 +158,7 @@ struct Call<'a> {
     builder: &'a mut Builder,
 }
 
-impl Call<'_> {
+impl Translation<'_> {
     fn input(&self) -> Result<Value, Refused> {
         self.inputs.first().copied().ok_or_else(|| self.refused())
     }

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Call;
+use super::Translation;
 use crate::description::{Interpolation, Pool, Reduction};
-use crate::network::compile::op::{Conv, Linear, Window};
-use crate::network::kernels::{
-    self, Conv2d, DepthwiseConv2d, Pool2d, Pooling, Refused, Value, spreads,
-};
+use crate::network::compile::op::{Conv, Linear};
+use crate::network::kernels::{Conv2d, DepthwiseConv2d, Pool2d, Pooling, Refused, Value, Window};
 
-impl Call<'_> {
+impl Translation<'_> {
     pub(super) fn dense(&mut self, linear: &Linear) -> Result<Value, Refused> {
         let (kernel, bias) = (Arc::clone(&linear.kernel), bias(linear));
         let input = self.input()?;
@@ -17,14 +15,8 @@ impl Call<'_> {
     }
 
     pub(super) fn convolution(&mut self, conv: &Conv) -> Result<Value, Refused> {
-        let [height, width, _] = self.op.shape[..] else {
-            return Err(self.refused());
-        };
-        if !spreads(conv.spread, [height, width]) {
-            return Err(self.refused());
-        }
         let input = self.input()?;
-        let window = kernel_window(&conv.window);
+        let window = conv.window;
         let kernel = Arc::clone(&conv.linear.kernel);
         let bias = bias(&conv.linear);
         let activation = self.activation;
@@ -41,7 +33,7 @@ impl Call<'_> {
         }
         let conv = Conv2d {
             window,
-            spread: conv.spread,
+            input_dilation: conv.input_dilation,
             groups: conv.groups,
             kernel,
             bias,
@@ -50,12 +42,11 @@ impl Call<'_> {
         self.builder.conv2d(input, conv)
     }
 
-    pub(super) fn pool(&mut self, kind: Pool, window: &Window) -> Result<Value, Refused> {
+    pub(super) fn pool(&mut self, kind: Pool, window: Window) -> Result<Value, Refused> {
         let pooling = match kind {
             Pool::Max => Pooling::Max,
             Pool::Average => Pooling::Average,
         };
-        let window = kernel_window(window);
         let input = self.input()?;
         self.builder.pool2d(input, Pool2d { pooling, window })
     }
@@ -99,7 +90,7 @@ impl Call<'_> {
         }
         let times = [to[0] / height, to[1] / width];
         let input = self.input()?;
-        self.builder.repeat(input, times)
+        self.builder.upsample(input, times)
     }
 }
 
@@ -109,14 +100,5 @@ fn bias(linear: &Linear) -> Arc<Vec<f32>> {
         Arc::new(vec![0.0; linear.outputs])
     } else {
         Arc::clone(&linear.bias)
-    }
-}
-
-fn kernel_window(window: &Window) -> kernels::Window {
-    kernels::Window {
-        size: window.size,
-        strides: window.strides,
-        dilation: window.dilation,
-        padding: window.padding,
     }
 }

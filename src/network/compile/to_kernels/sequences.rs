@@ -2,24 +2,22 @@
 
 use std::sync::Arc;
 
-use super::{Call, activation, as_picture};
+use super::{Translation, activation};
 use crate::description::{self, BidirectionalMerge};
-use crate::network::compile::op::{Attention, RecurrentWork};
-use crate::network::kernels::{Activation, Cell, Outputs, Recurrent, Refused, Value, attends};
+use crate::network::compile::op::RecurrentWork;
+use crate::network::kernels::{Activation, Attention, Cell, Outputs, Recurrent, Refused, Value};
 
-impl Call<'_> {
+impl Translation<'_> {
     pub(super) fn attention(&mut self, attention: &Attention) -> Result<Value, Refused> {
         let [queries, keys, values] = &self.op.inputs[..] else {
             return Err(self.refused());
         };
         let is_sequence = [queries, keys, values].map(|source| source.shape.len() == 2);
-        let (keys, values) = (as_picture(&keys.shape), as_picture(&values.shape));
-        if is_sequence != [true; 3] || !attends(keys, values, attention.heads) {
+        if is_sequence != [true; 3] {
             return Err(self.refused());
         }
         let inputs = self.inputs.try_into().map_err(|_| self.refused())?;
-        let options = (attention.scale, attention.causal);
-        self.builder.attention(inputs, attention.heads, options)
+        self.builder.attention(inputs, *attention)
     }
 
     pub(super) fn recurrent(&mut self, work: &RecurrentWork) -> Result<Value, Refused> {

@@ -5,13 +5,13 @@ mod sizes;
 
 use std::sync::Arc;
 
-use sizes::{expect, resized, slide, spread};
+use sizes::{dilated, expect, resized, slide};
 
 use super::operation::{
     Binary, Conv2d, DepthwiseConv2d, Node, Operation, Pool2d, Pooling, Shape, Statistics, Window,
 };
 use super::simd::Isa;
-use super::{Activation, Program, plan};
+use super::{Activation, Program, plan, transposed};
 
 /// The result of an operation, named to be read by later ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +55,9 @@ impl Builder {
         self.nodes[value.0].shape
     }
 
-    /// Convolution, `keras.layers.Conv2D`, and `Conv2DTranspose` as one over pixels
-    /// that are spread, with its kernel turned by half. A pooling of 2 × 2 that is
-    /// all that reads it becomes part of it.
+    /// Convolution, `keras.layers.Conv2D`, and `Conv2DTranspose` as a convolution
+    /// over a dilated input, with its kernel turned by half. A 2 × 2 pooling
+    /// becomes part of it if nothing else reads the convolution.
     ///
     /// # Errors
     /// [`Refused`], see [`Builder`].
@@ -75,14 +75,17 @@ impl Builder {
             &[rows, columns, channels / groups, filters],
         )?;
         let plain = groups == 1 && conv.window.strides == [1, 1];
-        if conv.spread.contains(&0) || conv.is_spread() && !plain {
-            return Err(refused("strides or groups of spread pixels".into()));
+        if conv.input_dilation.contains(&0) || conv.is_transposed() && !plain {
+            return Err(refused("strides or groups over a dilated input".into()));
         }
-        let spread = spread(self.shape(input), conv.spread)?;
+        let dilated = dilated(self.shape(input), conv.input_dilation)?;
         let shape = Shape {
             channels: filters,
-            ..slide(spread, &conv.window)?
+            ..slide(dilated, &conv.window)?
         };
+        if !transposed::fits(conv.input_dilation, [shape.height, shape.width]) {
+            return Err(refused(format!("strides of {:?}", conv.input_dilation)));
+        }
         let operation = if groups > 1 && groups == channels && groups == filters {
             Operation::Depthwise(conv)
         } else {
@@ -103,7 +106,7 @@ impl Builder {
         // [.., channels, multiplier] and [.., 1, filters] are the same in memory.
         let conv = Conv2d {
             window: conv.window,
-            spread: [1, 1],
+            input_dilation: [1, 1],
             groups: self.shape(input).channels,
             kernel: conv.kernel,
             bias: conv.bias,
@@ -128,7 +131,7 @@ impl Builder {
         };
         let conv = Conv2d {
             window,
-            spread: [1, 1],
+            input_dilation: [1, 1],
             groups: 1,
             kernel,
             bias,
@@ -221,8 +224,8 @@ impl Builder {
         )
     }
 
-    /// `x` where positive, else `alpha * x`, `keras.layers.PReLU`. `alpha` begins anew whenever it ends, which is after
-    /// a part of a row or with the picture.
+    /// `x` where positive, else `alpha * x`, `keras.layers.PReLU`. The alphas are repeated along each row, whose length is
+    /// a multiple of theirs, or there is one for each value of the picture.
     pub fn prelu(&mut self, input: Value, alpha: Vec<f32>) -> Result<Value, Refused> {
         let shape = self.shape(input);
         let row = shape.width * shape.channels;
@@ -285,15 +288,15 @@ impl Builder {
         self.push(Operation::Pad(padding), &[input], shape)
     }
 
-    /// Every row and every column so many times, `keras.layers.UpSampling2D`.
-    pub fn repeat(&mut self, input: Value, times: [usize; 2]) -> Result<Value, Refused> {
+    /// Every row and every column this many times, `keras.layers.UpSampling2D`.
+    pub fn upsample(&mut self, input: Value, times: [usize; 2]) -> Result<Value, Refused> {
         let shape = self.shape(input);
         let sizes = [
             shape.height.checked_mul(times[0]),
             shape.width.checked_mul(times[1]),
         ];
         let shape = resized(shape, sizes, || format!("{shape:?} {times:?} times"))?;
-        self.push(Operation::Repeat(times), &[input], shape)
+        self.push(Operation::Upsample(times), &[input], shape)
     }
 
     /// The same values in the same order under another shape, as Flatten and

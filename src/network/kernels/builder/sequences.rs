@@ -1,25 +1,24 @@
 //! Operations over sequences: pictures of one row, a pixel a step.
 
 use super::{Builder, MAX_VALUES, Refused, Value, expect, refused};
-use crate::network::kernels::attends;
-use crate::network::kernels::operation::{Operation, Outputs, Recurrent, Shape};
+use crate::network::kernels::attention::fits;
+use crate::network::kernels::operation::{Attention, Operation, Outputs, Recurrent, Shape};
 
 impl Builder {
-    /// `softmax(scale * query · keyᵀ) · value` for each head, over the pixels of one row; queries see no later keys if
-    /// it is causal.
+    /// Attention over the pixels of one row.
     pub fn attention(
         &mut self,
         [query, key, value]: [Value; 3],
-        heads: usize,
-        (scale, causal): (f32, bool),
+        attention: Attention,
     ) -> Result<Value, Refused> {
+        let heads = attention.heads;
         let shapes = [query, key, value].map(|input| self.shape(input));
         let [queries, keys, values] = shapes;
         let split =
             |shape: &Shape| shape.height == 1 && heads > 0 && shape.channels.is_multiple_of(heads);
         let fit = queries.channels == keys.channels
             && keys.width == values.width
-            && attends(keys, values, heads);
+            && fits(keys, values, heads);
         if !fit || !shapes.iter().all(split) {
             return Err(refused(format!("attention of {heads} heads to {shapes:?}")));
         }
@@ -27,12 +26,8 @@ impl Builder {
             channels: values.channels,
             ..queries
         };
-        let operation = Operation::Attention {
-            heads,
-            scale,
-            causal,
-        };
-        self.push(operation, &[query, key, value], shape)
+        let inputs = [query, key, value];
+        self.push(Operation::Attention(attention), &inputs, shape)
     }
 
     /// A recurrent layer over the pixels of one row.

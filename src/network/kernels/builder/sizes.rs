@@ -1,10 +1,10 @@
-//! What sizes an operation makes of its input's, and which it wants.
+//! The sizes of what operations make, and of the weights they need.
 
 use super::{Refused, refused};
 use crate::network::kernels::operation::{Shape, Window};
 
-/// A picture with zeros between its pixels.
-pub(super) fn spread(shape: Shape, [down, right]: [usize; 2]) -> Result<Shape, Refused> {
+/// A picture with zeros between its rows and columns, which are these distances apart.
+pub(super) fn dilated(shape: Shape, [down, right]: [usize; 2]) -> Result<Shape, Refused> {
     let along = |size: usize, step: usize| size.checked_sub(1)?.checked_mul(step)?.checked_add(1);
     let sizes = [along(shape.height, down), along(shape.width, right)];
     resized(shape, sizes, || format!("strides of {down} and {right}"))

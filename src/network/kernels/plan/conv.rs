@@ -1,20 +1,20 @@
 //! Which kernel computes a convolution.
 
 use crate::network::kernels::Refused;
+use crate::network::kernels::gemm::FusedPool;
 use crate::network::kernels::geometry::{parts, quads, tiles, walk};
 use crate::network::kernels::layout::Layout;
-use crate::network::kernels::multiply::Pool;
 use crate::network::kernels::operation::{Conv2d, Shape};
 use crate::network::kernels::pack::{Matrix, NO_BOUNDS, Packed};
 use crate::network::kernels::program::Kernel;
 use crate::network::kernels::simd::Isa;
-use crate::network::kernels::spread;
+use crate::network::kernels::transposed;
 use crate::network::kernels::winograd::Winograd;
 
 /// For the layouts that it reads and writes; `result` is its shape before pooling.
 pub(super) fn kernel(
     conv: &Conv2d,
-    pool: Pool,
+    pool: FusedPool,
     (input, output, result): (&Layout, &Layout, Shape),
     isa: Isa,
 ) -> Result<Kernel, Refused> {
@@ -26,8 +26,8 @@ pub(super) fn kernel(
         groups,
         bounds: conv.activation.bounds().unwrap_or(NO_BOUNDS),
     };
-    if conv.is_spread() {
-        let (walk, order) = spread::walk(input, output, conv)?;
+    if conv.is_transposed() {
+        let (walk, order) = transposed::walk(input, output, conv)?;
         let of_tap = matrix.channels * conv.bias.len();
         let weights = |tap: &usize| &conv.kernel[tap * of_tap..][..of_tap];
         let kernel: Vec<f32> = order.iter().flat_map(weights).copied().collect();
@@ -36,7 +36,7 @@ pub(super) fn kernel(
             ..matrix
         };
         let packed = Packed::new(&matrix, isa, isa.widest());
-        return Ok(Kernel::Multiply { packed, walk });
+        return Ok(Kernel::Gemm { packed, walk });
     }
     let tiles = tiles(input, (output, result), conv, pool);
     if let Some(tiles) = tiles.filter(|tiles| tiles.are_worth_it(conv.bias.len(), isa)) {
@@ -45,9 +45,9 @@ pub(super) fn kernel(
     let mut walk = walk(input, output, conv, pool)?;
     if let Some(quads) = quads(input, output, conv, &walk) {
         let packed = Packed::new(&matrix, isa, isa.widest() / 2);
-        return Ok(Kernel::Thin { packed, quads });
+        return Ok(Kernel::FewChannels { packed, quads });
     }
     walk.parts = parts(input, output, conv, &walk);
     let packed = Packed::new(&matrix, isa, isa.widest());
-    Ok(Kernel::Multiply { packed, walk })
+    Ok(Kernel::Gemm { packed, walk })
 }

@@ -1,23 +1,24 @@
-//! From operations to steps: fusing, borders, and a workspace in which a value
-//! takes the place of those that nobody reads any more.
+//! From operations to calls of kernels. A 2 × 2 pooling is fused into the
+//! convolution before it, a value gets the border that its reader needs, and its
+//! memory is used again when nobody reads it any more.
 
 mod conv;
 
 use std::collections::HashMap;
 
-use super::attention::Attention;
+use super::allocate::allocate;
+use super::attention::AttentionKernel;
 use super::depthwise::Depthwise;
+use super::gemm::FusedPool;
 use super::geometry::widest;
 use super::layout::Layout;
-use super::multiply::Pool as PoolFour;
 use super::operation::{Conv2d, Node, Operation, Pooling, Window};
-use super::pass::{Function, Pass};
-use super::place::place;
+use super::pointwise::{Function, Pointwise};
 use super::pool::Pool;
-use super::program::{Kernel, Place, Program, Step};
+use super::program::{Call, Kernel, Location, Program};
 use super::recurrent::Recurrence;
-use super::repeat::Repeat;
 use super::simd::{Isa, LINE_VALUES};
+use super::upsample::Upsample;
 use super::{Activation, Refused};
 
 /// Makes a program of `nodes` that gives what node `output` makes.
@@ -29,13 +30,13 @@ pub(super) fn plan(nodes: Vec<Node>, output: usize, isa: Isa) -> Result<Program,
         }
     }
     let Planner {
-        mut steps, buffers, ..
+        mut calls, buffers, ..
     } = planner;
-    let workspace = place(&mut steps, &buffers);
-    let scratch = steps.iter().map(|step| step.kernel.scratch()).max();
+    let workspace = allocate(&mut calls, &buffers);
+    let scratch = calls.iter().map(|call| call.kernel.scratch()).max();
     Ok(Program {
         isa,
-        steps,
+        calls,
         input: nodes[0].shape.values(),
         output: nodes[output].shape.values(),
         workspace,
@@ -50,17 +51,17 @@ struct Planner<'a> {
     live: Vec<bool>,
     /// How many live nodes read a node.
     readers: Vec<usize>,
-    /// Convolutions that are computed by the pooling that reads them.
+    /// Convolutions that are computed together with the pooling that reads them.
     fused: Vec<bool>,
-    /// Of what each node makes.
+    /// The layout of what each node makes.
     layouts: Vec<Layout>,
-    /// Where it lies; in the workspace as the number of a buffer for now.
-    places: HashMap<usize, Place>,
+    /// Where it lies. In the workspace, `begin` is the number of a buffer for now.
+    locations: HashMap<usize, Location>,
     /// Length of each buffer.
     buffers: Vec<usize>,
-    steps: Vec<Step>,
+    calls: Vec<Call>,
     output: usize,
-    /// Values that borders have been given.
+    /// Values that all borders so far take up.
     bordered: usize,
 }
 
@@ -84,9 +85,9 @@ impl<'a> Planner<'a> {
             readers,
             fused: vec![false; nodes.len()],
             layouts: nodes.iter().map(|node| Layout::dense(node.shape)).collect(),
-            places: HashMap::from([(0, Place::Input)]),
+            locations: HashMap::from([(0, Location::Input)]),
             buffers: Vec::new(),
-            steps: Vec::new(),
+            calls: Vec::new(),
             output: 0,
             bordered: 0,
         };
@@ -102,7 +103,7 @@ impl<'a> Planner<'a> {
         planner
     }
 
-    /// The node whose memory a node's value is: reshaping makes no memory.
+    /// The node whose memory holds a node's value: a reshaped value has none of its own.
     fn root(&self, mut index: usize) -> usize {
         while let Operation::Reshape = self.nodes[index].operation {
             index = self.nodes[index].inputs[0];
@@ -110,7 +111,7 @@ impl<'a> Planner<'a> {
         index
     }
 
-    /// The convolution that the pooling `index` can be computed with.
+    /// The convolution that the pooling `index` can be fused into.
     fn fusible(&self, index: usize) -> Option<usize> {
         let Operation::Pool(pool) = &self.nodes[index].operation else {
             return None;
@@ -126,16 +127,16 @@ impl<'a> Planner<'a> {
             return None;
         };
         let commutes = match pool.pooling {
-            Pooling::Max => conv.activation.rises(),
+            Pooling::Max => conv.activation.is_monotonic(),
             Pooling::Average => conv.activation.bounds().is_some(),
         };
         let alone = self.live[index] && self.readers[input] == 1;
-        let fits = pool.window == window && !conv.is_spread();
+        let fits = pool.window == window && !conv.is_transposed();
         (fits && commutes && alone).then_some(input)
     }
 
-    /// Gives what `index` reads the border that it reads past the edges, if
-    /// that value may have one.
+    /// Gives the input of node `index` the border that the node reads, if that
+    /// value may have one.
     fn widen_input(&mut self, index: usize) {
         let Some(border) = self.border(index).filter(|_| self.live[index]) else {
             return;
@@ -154,7 +155,7 @@ impl<'a> Planner<'a> {
         };
         let own = Layout { border, ..*layout };
         let more = wide.len() - layout.len();
-        let fits = wide.len() <= layout.len() + own.len() && self.bordered + more <= MOST_BORDERED;
+        let fits = wide.len() <= layout.len() + own.len() && self.bordered + more <= MAX_BORDERED;
         if !fixed && fits && input != self.output && !self.nodes.iter().any(aliased) {
             *layout = wide;
             self.bordered += more;
@@ -174,23 +175,23 @@ impl<'a> Planner<'a> {
         match &node.operation {
             Operation::Input => {
                 if self.output == 0 {
-                    self.pass(index, &[0], COPY, self.layouts[0]);
-                    self.last().output = Place::Output;
+                    self.pointwise(index, &[0], COPY, self.layouts[0]);
+                    self.last().output = Location::Output;
                 }
             }
             Operation::Reshape => {
                 let input = node.inputs[0];
-                if let Some(place) = self.places.get(&input) {
-                    self.places.insert(index, *place);
+                if let Some(&location) = self.locations.get(&input) {
+                    self.locations.insert(index, location);
                 }
             }
-            Operation::Conv(conv) => self.conv(index, index, conv, PoolFour::None)?,
+            Operation::Conv(conv) => self.conv(index, index, conv, FusedPool::None)?,
             Operation::Pool(pool) => {
                 if let Some(input) = self.fusible(index) {
                     if let Operation::Conv(conv) = &self.nodes[input].operation {
                         let four = match pool.pooling {
-                            Pooling::Max => PoolFour::Max4,
-                            Pooling::Average => PoolFour::Mean4,
+                            Pooling::Max => FusedPool::Max4,
+                            Pooling::Average => FusedPool::Mean4,
                         };
                         self.conv(index, input, conv, four)?;
                     }
@@ -210,18 +211,12 @@ impl<'a> Planner<'a> {
                 let kernel = Depthwise::new(conv, layout, self.layouts[index], self.isa);
                 self.push(index, &[], Kernel::Depthwise(kernel));
                 self.last().inputs.push(input);
-                self.last().after = after(conv.activation);
+                self.last().activation = remaining(conv.activation);
             }
-            &Operation::Attention {
-                heads,
-                scale,
-                causal,
-            } => {
-                let kernel = Attention {
+            &Operation::Attention(attention) => {
+                let kernel = AttentionKernel {
                     isa: self.isa,
-                    heads,
-                    scale,
-                    causal,
+                    attention,
                     inputs: [0, 1, 2].map(|input| self.layouts[node.inputs[input]]),
                     output: self.layouts[index],
                 };
@@ -232,19 +227,19 @@ impl<'a> Planner<'a> {
                 let kernel = Recurrence::new(layer, input, self.layouts[index], self.isa);
                 self.push(index, &node.inputs, Kernel::Recurrence(kernel));
             }
-            &Operation::Repeat(times) => {
-                let kernel = Repeat {
+            &Operation::Upsample(times) => {
+                let kernel = Upsample {
                     times,
                     input: self.layouts[node.inputs[0]],
                     output: self.layouts[index],
                 };
-                self.push(index, &node.inputs, Kernel::Repeat(kernel));
+                self.push(index, &node.inputs, Kernel::Upsample(kernel));
             }
             Operation::Concat => {
                 let mut channel = 0;
                 for &input in &node.inputs {
                     let copy = Function::Copy { channel };
-                    self.pass(index, &[input], copy, self.layouts[index]);
+                    self.pointwise(index, &[input], copy, self.layouts[index]);
                     channel += self.layouts[input].shape.channels;
                 }
             }
@@ -253,13 +248,18 @@ impl<'a> Planner<'a> {
                     shape: self.nodes[node.inputs[0]].shape,
                     border: *padding,
                 };
-                self.pass(index, &node.inputs, COPY, layout);
+                self.pointwise(index, &node.inputs, COPY, layout);
             }
-            operation => {
-                let (function, after) = Function::of(operation, node.shape)
+            operation @ (Operation::Activation(_)
+            | Operation::Affine { .. }
+            | Operation::Binary(..)
+            | Operation::Normalize { .. }
+            | Operation::PRelu { .. }
+            | Operation::Softmax) => {
+                let (function, activation) = Function::of(operation, node.shape)
                     .ok_or_else(|| Refused(format!("{operation:?}")))?;
-                self.pass(index, &node.inputs, function, self.layouts[index]);
-                self.last().after = after;
+                self.pointwise(index, &node.inputs, function, self.layouts[index]);
+                self.last().activation = activation;
             }
         }
         Ok(())
@@ -271,7 +271,7 @@ impl<'a> Planner<'a> {
         index: usize,
         conv_index: usize,
         conv: &Conv2d,
-        pool: PoolFour,
+        pool: FusedPool,
     ) -> Result<(), Refused> {
         let node = &self.nodes[conv_index];
         let (input, layout) = self.bordered(node.inputs[0], conv.border())?;
@@ -279,7 +279,7 @@ impl<'a> Planner<'a> {
         let kernel = conv::kernel(conv, pool, pictures, self.isa)?;
         self.push(index, &[], kernel);
         self.last().inputs.push(input);
-        self.last().after = after(conv.activation);
+        self.last().activation = remaining(conv.activation);
         Ok(())
     }
 
@@ -289,70 +289,70 @@ impl<'a> Planner<'a> {
         &mut self,
         index: usize,
         border: [(usize, usize); 2],
-    ) -> Result<(Place, Layout), Refused> {
+    ) -> Result<(Location, Layout), Refused> {
         let layout = self.layouts[index];
         if widest(layout.border, border) == layout.border {
-            return Ok((self.places[&index], layout));
+            return Ok((self.locations[&index], layout));
         }
         let bordered = Layout { border, ..layout };
-        let place = self.buffer(bordered.len());
-        let copy = Pass {
+        let location = self.buffer(bordered.len());
+        let copy = Pointwise {
             isa: self.isa,
             function: COPY,
             inputs: vec![layout],
             output: bordered,
         };
-        self.steps.push(Step {
-            kernel: Kernel::Pass(copy),
-            inputs: vec![self.places[&index]],
-            output: place,
+        self.calls.push(Call {
+            kernel: Kernel::Pointwise(copy),
+            inputs: vec![self.locations[&index]],
+            output: location,
             layout: bordered,
-            after: Activation::LINEAR,
+            activation: Activation::LINEAR,
         });
-        Ok((place, bordered))
+        Ok((location, bordered))
     }
 
-    /// A pass whose result is node `index` and lies as `output` says.
-    fn pass(&mut self, index: usize, inputs: &[usize], function: Function, output: Layout) {
-        let pass = Pass {
+    /// A pointwise kernel whose result is node `index` and lies as `output` says.
+    fn pointwise(&mut self, index: usize, inputs: &[usize], function: Function, output: Layout) {
+        let kernel = Pointwise {
             isa: self.isa,
             function,
             inputs: inputs.iter().map(|&input| self.layouts[input]).collect(),
             output,
         };
-        self.push(index, inputs, Kernel::Pass(pass));
+        self.push(index, inputs, Kernel::Pointwise(kernel));
         self.last().layout = output;
     }
 
     fn push(&mut self, index: usize, inputs: &[usize], kernel: Kernel) {
-        let output = match self.places.get(&index) {
-            Some(Place::Input) | None if index == self.output => Place::Output,
-            Some(place) => *place,
+        let output = match self.locations.get(&index) {
+            Some(Location::Input) | None if index == self.output => Location::Output,
+            Some(location) => *location,
             None => self.buffer(self.layouts[index].len()),
         };
-        let inputs = inputs.iter().map(|input| self.places[input]).collect();
+        let inputs = inputs.iter().map(|input| self.locations[input]).collect();
         if index != 0 {
-            self.places.insert(index, output);
+            self.locations.insert(index, output);
         }
-        self.steps.push(Step {
+        self.calls.push(Call {
             kernel,
             inputs,
             output,
             layout: self.layouts[index],
-            after: Activation::LINEAR,
+            activation: Activation::LINEAR,
         });
     }
 
-    fn last(&mut self) -> &mut Step {
-        self.steps.last_mut().expect("a step was pushed")
+    fn last(&mut self) -> &mut Call {
+        self.calls.last_mut().expect("a call was pushed")
     }
 
-    /// A new buffer; `begin` is its number until it gets its place.
-    fn buffer(&mut self, len: usize) -> Place {
+    /// A new buffer; `begin` is its number until buffers are allocated.
+    fn buffer(&mut self, len: usize) -> Location {
         // So that every example of every buffer begins at a cache line.
         let len = len.next_multiple_of(LINE_VALUES);
         self.buffers.push(len);
-        Place::Workspace {
+        Location::Workspace {
             begin: self.buffers.len() - 1,
             len,
         }
@@ -360,13 +360,13 @@ impl<'a> Planner<'a> {
 }
 
 /// Values of an example that all borders together may take up for as long as what they surround lives. Beyond that
-/// readers have copies with a border, for one step each.
-const MOST_BORDERED: usize = 1 << 26;
+/// readers have copies with a border, for one call each.
+const MAX_BORDERED: usize = 1 << 26;
 
 const COPY: Function = Function::Copy { channel: 0 };
 
-/// What remains to be done by a pass of its own.
-fn after(activation: Activation) -> Activation {
+/// What the kernel of a convolution leaves of its activation: all but clamping.
+fn remaining(activation: Activation) -> Activation {
     match activation.bounds() {
         Some(_) => Activation::LINEAR,
         None => activation,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{ALL, HALVING, Random, check, conv, depthwise, padded, shape};
-use crate::network::kernels::operation::{Conv2d, Pool2d, Pooling, Shape, Window};
-use crate::network::kernels::program::{Kernel, Step};
+use crate::network::kernels::operation::{Attention, Conv2d, Pool2d, Pooling, Shape, Window};
+use crate::network::kernels::program::{Call, Kernel};
 use crate::network::kernels::simd::Isa;
 use crate::network::kernels::{
     Activation, Builder, Cell, Outputs, Recurrent, Statistics, Value, reference,
@@ -48,7 +48,7 @@ fn a_grouped_convolution_is_what_the_reference_says() {
 }
 
 #[test]
-fn a_convolution_over_spread_pixels_is_what_the_reference_says() {
+fn a_convolution_over_a_dilated_input_is_what_the_reference_says() {
     let mut random = Random(15);
     let mut checked = 0;
     for _ in 0..40 {
@@ -69,7 +69,7 @@ fn a_convolution_over_spread_pixels_is_what_the_reference_says() {
         };
         let filters = random.pick(&[1, 8, 17, 40]);
         let conv = Conv2d {
-            spread: [random.between(1, 4), random.between(2, 3)],
+            input_dilation: [random.between(1, 4), random.between(2, 3)],
             ..conv(&mut random, window, [channels, filters], 1)
         };
         let Ok(mut output) = builder.conv2d(value, conv) else {
@@ -106,9 +106,9 @@ fn a_convolution_in_winograd_tiles_is_what_the_reference_says() {
         let output = builder.conv2d(value, conv).unwrap();
         check(&builder, output, &mut random);
         for (isa, tiled) in Isa::all().into_iter().zip(&mut tiled) {
-            let steps = builder.clone().build_for(output, isa).unwrap().steps;
-            let is_tiled = |step: &Step| matches!(step.kernel, Kernel::Winograd(_));
-            *tiled += i32::from(steps.iter().any(is_tiled));
+            let calls = builder.clone().build_for(output, isa).unwrap().calls;
+            let is_tiled = |call: &Call| matches!(call.kernel, Kernel::Winograd(_));
+            *tiled += i32::from(calls.iter().any(is_tiled));
         }
         let pool = Pool2d {
             pooling: random.pick(&[Pooling::Max, Pooling::Average]),
@@ -214,10 +214,12 @@ fn attention_is_what_the_reference_says() {
         };
         let key = steps(heads * depth);
         let value = steps(heads * width);
-        let options = (random.pick(&[0.2, 1.0, 0.0, -1.0]), random.below(2) == 0);
-        let output = builder
-            .attention([query, key, value], heads, options)
-            .unwrap();
+        let options = Attention {
+            heads,
+            scale: random.pick(&[0.2, 1.0, 0.0, -1.0]),
+            causal: random.below(2) == 0,
+        };
+        let output = builder.attention([query, key, value], options).unwrap();
         check(&builder, output, &mut random);
     }
 }
@@ -226,7 +228,12 @@ fn attention_is_what_the_reference_says() {
 fn scores_too_large_for_their_powers_are_no_trouble() {
     let (mut builder, value) = Builder::new(shape(1, 3, 1)).unwrap();
     let inputs = [value; 3];
-    let output = builder.attention(inputs, 1, (1e20, true)).unwrap();
+    let options = Attention {
+        heads: 1,
+        scale: 1e20,
+        causal: true,
+    };
+    let output = builder.attention(inputs, options).unwrap();
     for isa in Isa::all() {
         let program = builder.clone().build_for(output, isa).unwrap();
         let mut found = [0.0; 3];
@@ -239,9 +246,14 @@ fn scores_too_large_for_their_powers_are_no_trouble() {
 fn attention_to_more_than_a_thread_may_keep_is_refused() {
     let (mut builder, value) = Builder::new(shape(1, 1 << 16, 64)).unwrap();
     let inputs = [value; 3];
-    assert!(builder.attention(inputs, 1, (1.0, false)).is_err());
-    assert!(builder.attention(inputs, 5, (1.0, false)).is_err());
-    assert!(builder.attention(inputs, 0, (1.0, false)).is_err());
+    for heads in [1, 5, 0] {
+        let options = Attention {
+            heads,
+            scale: 1.0,
+            causal: false,
+        };
+        assert!(builder.attention(inputs, options).is_err(), "{heads}");
+    }
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn conv(
     let depth = window.size[0] * window.size[1] * channels / groups;
     Conv2d {
         window,
-        spread: [1, 1],
+        input_dilation: [1, 1],
         groups,
         kernel: Arc::new(random.values(depth * filters)),
         bias: Arc::new(random.values(filters)),
