@@ -43,7 +43,9 @@ fn answer(network: &Network, input: &[f32], line: &str) -> Result<String, Box<dy
     };
     let batch = number()?;
     let len = batch * network.input_len();
-    let examples = input.get(..len).ok_or("so many examples there are not")?;
+    let examples = input
+        .get(..len)
+        .ok_or("the input has fewer examples than that")?;
     if command == Some("answer") {
         let outputs = network.infer(examples.to_vec(), batch)?;
         let words: Vec<_> = outputs.iter().map(ToString::to_string).collect();

@@ -6,11 +6,12 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::geometry::taps;
+use super::epilogue::NO_BOUNDS;
 use super::layout::Layout;
 use super::operation::{Conv2d, Window};
-use super::pack::{Matrix, NO_BOUNDS, Packed, Panel};
+use super::pack::{Matrix, Packed, Panel};
 use super::simd::{self, Isa, fma};
+use super::walk::taps;
 
 /// Bias, kernel and how they walk over a picture.
 #[derive(Debug)]

@@ -9,9 +9,12 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::gemm::FusedPool;
+use super::epilogue::FusedPool;
+use super::layout::Layout;
+use super::operation::{Conv2d, Shape};
 use super::pack::{Packed, Panel};
 use super::simd::{self, fma};
+use super::walk::Walk;
 
 /// How groups of four pixels are read and stored.
 #[derive(Debug)]
@@ -31,7 +34,49 @@ pub(super) struct Quads {
 }
 
 /// The steps that there are kernels for: stride times channels.
-pub(super) const STEPS: [usize; 4] = [1, 2, 3, 6];
+const STEPS: [usize; 4] = [1, 2, 3, 6];
+
+impl Quads {
+    /// The walk as this kernel needs it, if it can do this convolution.
+    pub fn of(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk) -> Option<Self> {
+        let all = walk.all.as_ref()?;
+        let channels = input.shape.channels;
+        let step = conv.window.strides[1] * channels;
+        let pooled = walk.pool != FusedPool::None;
+        let Shape { height, width, .. } = output.shape;
+        // In stored pixels.
+        let group = if pooled { 2 } else { 4 };
+        let one_run = walk.run == conv.window.size[1] * channels;
+        // The last group of a row repeats pixels of the one before. Too many of them cost more than this kernel saves.
+        let narrow = width < group || width.next_multiple_of(group) * 4 > width * 5;
+        if channels > 3 || !STEPS.contains(&step) || !one_run || narrow {
+            return None;
+        }
+        let mut groups = Vec::new();
+        for y in 0..height {
+            for x in (0..width).step_by(group) {
+                let x = x.min(width - group);
+                let stored = y * width + x;
+                let to = all.stored[stored];
+                if pooled {
+                    // The four pixels of a stored one are two above two.
+                    groups.push((all.pixels[stored * 4], to));
+                    groups.push((all.pixels[stored * 4 + 2], to));
+                } else {
+                    groups.push((all.pixels[stored], to));
+                }
+            }
+        }
+        Some(Self {
+            groups,
+            taps: walk.taps.clone(),
+            run: walk.run,
+            step,
+            pitch: output.shape.channels,
+            pool: walk.pool,
+        })
+    }
+}
 
 /// `output = clamp(bias + windows · matrix)` for one example.
 pub(super) fn convolve(packed: &Packed, quads: &Quads, input: &[f32], output: &mut [f32]) {

@@ -20,94 +20,12 @@
 //! computed together, without the products with padding. Over a dilated input
 //! (see `transposed`), pixels are always grouped by the taps that they need.
 
-use std::ops::Range;
-
 use pulp::{Simd, WithSimd};
 
+use super::epilogue::{FusedPool, clamp, pool};
 use super::pack::{Packed, Panel};
 use super::simd::{self, fma};
-
-/// Which values of the input make a pixel of the result.
-#[derive(Debug)]
-pub(super) struct Walk {
-    /// All pixels with their whole windows; `None` over a dilated input, where no pixel sees all taps.
-    pub all: Option<Part>,
-    /// The same pixels, grouped by which values of their windows matter; empty if that saves too little.
-    pub parts: Vec<Part>,
-    /// Where each run begins in a window.
-    pub taps: Vec<u32>,
-    /// Values in a run.
-    pub run: usize,
-    /// How pixels are pooled before they are stored.
-    pub pool: FusedPool,
-}
-
-/// Pixels that need the same part of their windows.
-#[derive(Debug)]
-pub(super) struct Part {
-    /// Where each pixel's window begins in an example.
-    pub pixels: Vec<u32>,
-    /// Where each stored pixel goes in an example's result.
-    pub stored: Vec<u32>,
-    /// Which of the walk's taps.
-    pub taps: Range<usize>,
-    /// Which values of each run.
-    pub run: Range<usize>,
-}
-
-impl Walk {
-    /// Whether each example is one row to be multiplied, and its result has no border.
-    pub fn is_vector(&self) -> bool {
-        let is_first = |part: &Part| part.pixels == [0] && part.stored == [0];
-        self.all.as_ref().is_some_and(is_first) && self.taps == [0]
-    }
-
-    /// What to compute for this many examples, in tiles of `tile` pixels. Parts leave out products, but the last tile of
-    /// each may be almost empty.
-    fn parts(&self, examples: usize, tile: usize) -> &[Part] {
-        let products = |part: &Part| {
-            let tiles = (part.pixels.len() * examples).div_ceil(tile);
-            tiles * part.taps.len() * part.run.len()
-        };
-        let Some(all) = &self.all else {
-            return &self.parts;
-        };
-        let apart = self.parts.iter().map(products).sum();
-        if !self.parts.is_empty() && Self::pays(apart, products(all)) {
-            &self.parts
-        } else {
-            std::slice::from_ref(all)
-        }
-    }
-
-    /// Whether `apart` products are enough less than `all`: by a sixteenth.
-    pub fn pays(apart: usize, all: usize) -> bool {
-        apart * 16 < all * 15
-    }
-}
-
-/// 2 × 2 pooling of pixels that are computed one after the other, before they are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FusedPool {
-    None,
-    /// The largest of four is stored.
-    Max4,
-    /// The mean of four is stored.
-    Mean4,
-}
-
-impl FusedPool {
-    /// The result of two rows of two pixels.
-    #[inline(always)]
-    pub fn four<S: Simd>(self, simd: S, [[a, b], [c, d]]: [[S::f32s; 2]; 2]) -> S::f32s {
-        if self == Self::Max4 {
-            simd.max_f32s(simd.max_f32s(a, b), simd.max_f32s(c, d))
-        } else {
-            let sum = simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d));
-            simd.mul_f32s(sum, simd.splat_f32s(0.25))
-        }
-    }
-}
+use super::walk::{Part, Walk};
 
 /// One pass over a block of examples.
 pub(super) struct Gemm<'a> {
@@ -283,22 +201,6 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Copies the sums, clamped, into another array: indexed by anything but
-/// constants, the sums would not stay in registers.
-#[inline(always)]
-pub(super) fn clamp<S: Simd, const FEW: usize, const M: usize, const N: usize>(
-    simd: S,
-    (low, high): (S::f32s, S::f32s),
-    sums: &[[S::f32s; N]; FEW],
-    tile: &mut [[S::f32s; N]; M],
-) {
-    for m in 0..FEW {
-        for n in 0..N {
-            tile[m][n] = simd.min_f32s(high, simd.max_f32s(low, sums[m][n]));
-        }
-    }
-}
-
 /// Which values of a window are multiplied.
 #[derive(Clone, Copy)]
 pub(super) struct Reads<'a> {
@@ -339,25 +241,4 @@ pub(super) fn sums<S: Simd, const M: usize, const N: usize>(
         }
     }
     sums
-}
-
-/// Pools each four rows into one, in place; returns how many rows are left.
-#[inline(always)]
-fn pool<S: Simd, const M: usize, const N: usize>(
-    simd: S,
-    rows: &mut [[S::f32s; N]; M],
-    pool: FusedPool,
-    count: usize,
-) -> usize {
-    if pool == FusedPool::None {
-        return count;
-    }
-    for group in 0..M / 4 {
-        for n in 0..N {
-            let pixel = |i: usize| rows[group * 4 + i][n];
-            let four = [[pixel(0), pixel(1)], [pixel(2), pixel(3)]];
-            rows[group][n] = pool.four(simd, four);
-        }
-    }
-    count / 4
 }

@@ -8,7 +8,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::gemm::clamp;
+use super::epilogue::clamp;
 use super::nonzero::{CHUNK, List, with_list};
 use super::pack::{Packed, Panel};
 use super::simd::{self, fma};

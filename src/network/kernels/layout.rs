@@ -25,6 +25,18 @@ impl Layout {
         self.border == [(0, 0); 2]
     }
 
+    /// The same picture with a border that is at least as wide as `border` on each side.
+    pub fn widened(self, border: [(usize, usize); 2]) -> Self {
+        let widest = |axis: usize| {
+            let (own, other) = (self.border[axis], border[axis]);
+            (own.0.max(other.0), own.1.max(other.1))
+        };
+        Self {
+            border: [widest(0), widest(1)],
+            ..self
+        }
+    }
+
     /// From one row to the next.
     pub fn pitch(&self) -> usize {
         let (left, right) = self.border[1];

@@ -20,11 +20,11 @@ mod attention;
 mod builder;
 mod depthwise;
 mod elementwise;
+mod epilogue;
 mod extension;
 mod few_channels;
 mod gemm;
 mod gemv;
-mod geometry;
 mod layout;
 mod math;
 mod nonzero;
@@ -42,13 +42,14 @@ mod simd;
 mod tests;
 mod transposed;
 mod upsample;
+mod walk;
 mod winograd;
 
 pub use activation::Activation;
-pub use builder::{Builder, Refused, Value};
+pub use builder::{Builder, Value};
 pub use extension::forward;
 pub use operation::{
-    Attention, Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling, Recurrent, Shape,
+    Attention, Cell, Conv2d, DepthwiseConv2d, Outputs, Pool2d, Pooling, Recurrent, Refused, Shape,
     Statistics, Window,
 };
 pub use program::Program;

@@ -14,7 +14,7 @@ use super::simd::Isa;
 pub(super) const CHUNK: usize = 256;
 
 thread_local! {
-    /// Grows to what the longest input of the thread needs, and stays.
+    /// Grows to what the thread's longest input needs, and is kept.
     static LIST: RefCell<List> = RefCell::default();
 }
 
@@ -81,6 +81,7 @@ impl<const M: usize> WithSimd for Fill<'_, M> {
                     None => is_whole = false,
                 }
             }
+            // With one loop for both, a dense layer of 784 inputs takes 5 % more instructions.
             if is_whole {
                 for k in 0..CHUNK {
                     let mut bits = 0;

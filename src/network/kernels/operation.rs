@@ -4,6 +4,11 @@ use std::sync::Arc;
 
 use super::Activation;
 
+/// No kernel does this: run it on the backend's own operations.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no fused kernel for {0}")]
+pub struct Refused(pub String);
+
 /// What a value is for one example, channels last; a vector is `1 × 1 × n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {

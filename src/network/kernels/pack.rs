@@ -15,9 +15,6 @@ pub(super) struct Matrix<'a> {
     pub bounds: (f32, f32),
 }
 
-/// Nothing is clamped.
-pub(super) const NO_BOUNDS: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
-
 /// A matrix in the order in which the kernels read it, cut into panels.
 #[derive(Debug)]
 pub(super) struct Packed {

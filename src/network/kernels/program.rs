@@ -7,7 +7,7 @@ use super::activation::Activation;
 use super::attention::AttentionKernel;
 use super::depthwise::Depthwise;
 use super::few_channels::{self, Quads};
-use super::gemm::{Gemm, Walk};
+use super::gemm::Gemm;
 use super::gemv::{self, FEW, Rows};
 use super::layout::Layout;
 use super::nonzero::is_sparse;
@@ -17,6 +17,7 @@ use super::pool::Pool;
 use super::recurrent::Recurrence;
 use super::simd::{Aligned, Isa};
 use super::upsample::Upsample;
+use super::walk::Walk;
 use super::winograd::Winograd;
 
 /// Runs on any number of threads at once; each has a workspace of its own.
@@ -88,7 +89,7 @@ const BLOCK_VALUES: usize = 128 * 1024;
 const MAX_BLOCK: usize = 32;
 
 thread_local! {
-    /// Grows to what the largest program of the thread needs, and stays.
+    /// Grows to what the thread's largest program needs, and is kept.
     static WORKSPACE: RefCell<Aligned> = RefCell::default();
 }
 
@@ -129,7 +130,7 @@ impl Program {
         });
     }
 
-    /// Finds what a call reads and writes, for one block of examples.
+    /// Runs one call for a block of examples.
     fn call(&self, call: &Call, input: &[f32], output: &mut [f32], workspace: &mut [f32]) {
         let examples = input.len() / self.input;
         // A kernel of fewer inputs does not look at the others.

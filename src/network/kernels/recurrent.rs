@@ -10,15 +10,17 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::activation::Activation;
-use super::gemm::{FusedPool, Gemm, Part, Walk};
+use super::epilogue::{FusedPool, NO_BOUNDS};
+use super::gemm::Gemm;
 use super::gemv::{self, FEW, Rows};
 use super::layout::Layout;
 use super::operation::{Cell, Outputs, Recurrent};
-use super::pack::{Matrix, NO_BOUNDS, Packed};
+use super::pack::{Matrix, Packed};
 use super::simd::{self, Aligned, Isa, LINE_VALUES, fma};
+use super::walk::{Part, Walk};
 
 thread_local! {
-    /// Rows, gates and carries. Grows to what the largest layer of the thread needs, and stays.
+    /// Rows, gates and carries. Grows to what the thread's largest layer needs, and is kept.
     static SCRATCH: RefCell<Aligned> = RefCell::default();
 }
 
@@ -66,7 +68,7 @@ impl Recurrence {
         let products = match layer.cell {
             Cell::Simple | Cell::Lstm => vec![both(0..width)],
             Cell::Gru => {
-                // What the reset gate multiplies has to stay apart from what it does not.
+                // The reset gate multiplies only what comes from the state, so that stays apart from what comes from the input.
                 let last = 2 * units..width;
                 let input = columns(&[&layer.kernel], &last);
                 let state = columns(&[&layer.recurrent_kernel], &last);

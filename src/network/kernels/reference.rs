@@ -2,185 +2,172 @@
 
 use super::activation::Activation;
 use super::operation::{
-    Attention, Binary, Cell, Node, Operation, Outputs, Pooling, Recurrent, Shape, Statistics,
-    Window,
+    Attention, Binary, Cell, Conv2d, Node, Operation, Outputs, Pooling, Recurrent, Shape,
+    Statistics, Window,
 };
 
 /// The value of node `output` for one example.
 pub(super) fn run(nodes: &[Node], output: usize, input: &[f32]) -> Vec<f64> {
     let mut values: Vec<Vec<f64>> = Vec::new();
     for node in &nodes[..=output] {
-        let read = |at: usize| Picture {
-            shape: nodes[node.inputs[at]].shape,
-            values: &values[node.inputs[at]],
-        };
-        values.push(match &node.operation {
-            Operation::Input => input.iter().map(|value| f64::from(*value)).collect(),
-            Operation::Conv(conv) => {
-                let groups = conv.groups.max(1);
-                let channels = read(0).shape.channels / groups;
-                let filters = conv.bias.len();
-                each(node.shape, |y, x, f| {
-                    let first = f / (filters / groups) * channels;
-                    let mut sum = f64::from(conv.bias[f]);
-                    for (tap, from) in taps(&conv.window, y, x).enumerate() {
-                        for c in 0..channels {
-                            let weight = conv.kernel[(tap * channels + c) * filters + f];
-                            let value = read(0).dilated(conv.input_dilation, from, first + c);
-                            sum += f64::from(weight) * value.unwrap_or(0.0);
-                        }
-                    }
-                    activate(conv.activation, sum)
-                })
-            }
-            Operation::Depthwise(conv) => each(node.shape, |y, x, c| {
-                let mut sum = f64::from(conv.bias[c]);
-                for (tap, from) in taps(&conv.window, y, x).enumerate() {
-                    let weight = f64::from(conv.kernel[tap * conv.bias.len() + c]);
-                    sum += weight * read(0).at(from, c).unwrap_or(0.0);
-                }
-                activate(conv.activation, sum)
-            }),
-            Operation::Pool(pool) => each(node.shape, |y, x, c| {
-                let real: Vec<f64> = taps(&pool.window, y, x)
-                    .filter_map(|from| read(0).at(from, c))
-                    .collect();
-                match pool.pooling {
-                    Pooling::Max => real.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-                    Pooling::Average => real.iter().sum::<f64>() / real.len() as f64,
-                }
-            }),
-            Operation::Binary(binary, activation) => each(node.shape, |y, x, c| {
-                let a = read(0).at((y as isize, x as isize), c).unwrap();
-                let same = read(1).shape == node.shape;
-                let from = if same {
-                    (y as isize, x as isize)
-                } else {
-                    (0, 0)
-                };
-                let b = read(1).at(from, c).unwrap();
-                activate(
-                    *activation,
-                    match binary {
-                        Binary::Add => a + b,
-                        Binary::Multiply => a * b,
-                        Binary::PRelu => a.max(0.0) + b * a.min(0.0),
-                    },
-                )
-            }),
-            Operation::Affine {
-                scale,
-                offset,
-                activation,
-            } => each(node.shape, |y, x, c| {
-                let value = read(0).at((y as isize, x as isize), c).unwrap();
-                activate(
-                    *activation,
-                    value * f64::from(scale[c]) + f64::from(offset[c]),
-                )
-            }),
-            Operation::Activation(activation) => {
-                let values = read(0).values.iter();
-                values.map(|value| activate(*activation, *value)).collect()
-            }
-            Operation::Normalize {
-                statistics,
-                epsilon,
-            } => {
-                let channels = node.shape.channels as f64;
-                let normal = |pixel: &[f64]| {
-                    let mean = match statistics {
-                        Statistics::MeanSquare => 0.0,
-                        _ => pixel.iter().sum::<f64>() / channels,
-                    };
-                    let square = pixel.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / channels;
-                    let deviation = (square + f64::from(*epsilon)).sqrt();
-                    let centre = match statistics {
-                        Statistics::MeanAndVariance => mean,
-                        _ => 0.0,
-                    };
-                    let values = pixel.iter().map(|x| (x - centre) / deviation);
-                    values.collect::<Vec<_>>()
-                };
-                read(0)
-                    .values
-                    .chunks(node.shape.channels)
-                    .flat_map(normal)
-                    .collect()
-            }
-            Operation::PRelu { alpha } => {
-                let alpha = alpha.iter().cycle();
-                let values = read(0).values.iter().zip(alpha);
-                values
-                    .map(|(x, alpha)| if *x > 0.0 { *x } else { x * f64::from(*alpha) })
-                    .collect()
-            }
-            Operation::Recurrent(layer) => recurrent(layer, read(0)),
-            Operation::Attention(Attention {
-                heads,
-                scale,
-                causal,
-            }) => {
-                let [query, key, value] = [0, 1, 2].map(read);
-                let depth = query.shape.channels / heads;
-                let width = value.shape.channels / heads;
-                each(node.shape, |_, t, c| {
-                    let head = c / width;
-                    let at = |picture: &Picture, step: usize, c: usize| {
-                        picture.at((0, step as isize), c).unwrap()
-                    };
-                    let score = |s: usize| {
-                        let channels = head * depth..(head + 1) * depth;
-                        let products = channels.map(|c| at(&query, t, c) * at(&key, s, c));
-                        products.sum::<f64>() * f64::from(*scale)
-                    };
-                    let seen = if *causal { t + 1 } else { key.shape.width };
-                    let steps = 0..seen.min(key.shape.width);
-                    let scores: Vec<f64> = steps.map(score).collect();
-                    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    let scores: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
-                    let sum: f64 = scores.iter().sum();
-                    let shares = scores.iter().enumerate();
-                    shares
-                        .map(|(s, score)| score / sum * at(&value, s, c))
-                        .sum()
-                })
-            }
-            Operation::Softmax => {
-                let pixels = read(0).values.chunks(node.shape.channels);
-                let softmax = |pixel: &[f64]| {
-                    let max = pixel.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    let sum: f64 = pixel.iter().map(|value| (value - max).exp()).sum();
-                    let shares = pixel.iter().map(|value| (value - max).exp() / sum);
-                    shares.collect::<Vec<_>>()
-                };
-                pixels.flat_map(softmax).collect()
-            }
-            Operation::Concat => each(node.shape, |y, x, c| {
-                let mut c = c;
-                let mut input = 0;
-                while c >= read(input).shape.channels {
-                    c -= read(input).shape.channels;
-                    input += 1;
-                }
-                read(input).at((y as isize, x as isize), c).unwrap()
-            }),
-            Operation::Pad(padding) => each(node.shape, |y, x, c| {
-                let from = (
-                    y as isize - padding[0].0 as isize,
-                    x as isize - padding[1].0 as isize,
-                );
-                read(0).at(from, c).unwrap_or(0.0)
-            }),
-            Operation::Upsample([down, right]) => each(node.shape, |y, x, c| {
-                read(0)
-                    .at(((y / down) as isize, (x / right) as isize), c)
-                    .unwrap()
-            }),
-            Operation::Reshape => read(0).values.to_vec(),
+        let inputs = node.inputs.iter().map(|&input| Picture {
+            shape: nodes[input].shape,
+            values: &values[input],
+        });
+        let inputs: Vec<Picture> = inputs.collect();
+        values.push(match inputs[..] {
+            [] => input.iter().map(|value| f64::from(*value)).collect(),
+            _ => compute(node, &inputs),
         });
     }
     values.swap_remove(output)
+}
+
+fn compute(node: &Node, inputs: &[Picture]) -> Vec<f64> {
+    let first = &inputs[0];
+    match &node.operation {
+        Operation::Input | Operation::Reshape => first.values.to_vec(),
+        Operation::Conv(conv) => convolution(conv, node.shape, first),
+        Operation::Depthwise(conv) => each(node.shape, |y, x, c| {
+            let mut sum = f64::from(conv.bias[c]);
+            for (tap, from) in taps(&conv.window, y, x).enumerate() {
+                let weight = f64::from(conv.kernel[tap * conv.bias.len() + c]);
+                sum += weight * first.at(from, c).unwrap_or(0.0);
+            }
+            activate(conv.activation, sum)
+        }),
+        Operation::Pool(pool) => each(node.shape, |y, x, c| {
+            let real = taps(&pool.window, y, x).filter_map(|from| first.at(from, c));
+            let real: Vec<f64> = real.collect();
+            match pool.pooling {
+                Pooling::Max => real.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                Pooling::Average => real.iter().sum::<f64>() / real.len() as f64,
+            }
+        }),
+        Operation::Binary(binary, activation) => each(node.shape, |y, x, c| {
+            let second = &inputs[1];
+            let is_pixel = second.shape != node.shape;
+            let at = if is_pixel { (0, 0) } else { (y, x) };
+            let (a, b) = (first.pixel(y, x, c), second.pixel(at.0, at.1, c));
+            let value = match binary {
+                Binary::Add => a + b,
+                Binary::Multiply => a * b,
+                Binary::PRelu => a.max(0.0) + b * a.min(0.0),
+            };
+            activate(*activation, value)
+        }),
+        Operation::Affine {
+            scale,
+            offset,
+            activation,
+        } => each(node.shape, |y, x, c| {
+            let value = first.pixel(y, x, c);
+            activate(
+                *activation,
+                value * f64::from(scale[c]) + f64::from(offset[c]),
+            )
+        }),
+        Operation::Activation(activation) => {
+            let values = first.values.iter();
+            values.map(|value| activate(*activation, *value)).collect()
+        }
+        Operation::Normalize {
+            statistics,
+            epsilon,
+        } => first.each_pixel(|pixel| normalized(pixel, *statistics, f64::from(*epsilon))),
+        Operation::PRelu { alpha } => {
+            let values = first.values.iter().zip(alpha.iter().cycle());
+            values
+                .map(|(x, alpha)| if *x > 0.0 { *x } else { x * f64::from(*alpha) })
+                .collect()
+        }
+        Operation::Recurrent(layer) => recurrent(layer, first),
+        Operation::Attention(options) => attention(options, node.shape, inputs),
+        Operation::Softmax => first.each_pixel(softmax),
+        Operation::Concat => each(node.shape, |y, x, mut c| {
+            let mut input = 0;
+            while c >= inputs[input].shape.channels {
+                c -= inputs[input].shape.channels;
+                input += 1;
+            }
+            inputs[input].pixel(y, x, c)
+        }),
+        Operation::Pad(padding) => each(node.shape, |y, x, c| {
+            let from = (
+                y as isize - padding[0].0 as isize,
+                x as isize - padding[1].0 as isize,
+            );
+            first.at(from, c).unwrap_or(0.0)
+        }),
+        Operation::Upsample([down, right]) => {
+            each(node.shape, |y, x, c| first.pixel(y / down, x / right, c))
+        }
+    }
+}
+
+fn convolution(conv: &Conv2d, shape: Shape, input: &Picture) -> Vec<f64> {
+    let groups = conv.groups.max(1);
+    let channels = input.shape.channels / groups;
+    let filters = conv.bias.len();
+    each(shape, |y, x, f| {
+        let first = f / (filters / groups) * channels;
+        let mut sum = f64::from(conv.bias[f]);
+        for (tap, from) in taps(&conv.window, y, x).enumerate() {
+            for c in 0..channels {
+                let weight = conv.kernel[(tap * channels + c) * filters + f];
+                let value = input.dilated(conv.input_dilation, from, first + c);
+                sum += f64::from(weight) * value.unwrap_or(0.0);
+            }
+        }
+        activate(conv.activation, sum)
+    })
+}
+
+fn normalized(pixel: &[f64], statistics: Statistics, epsilon: f64) -> Vec<f64> {
+    let channels = pixel.len() as f64;
+    let mean = match statistics {
+        Statistics::MeanSquare => 0.0,
+        Statistics::MeanAndVariance | Statistics::Variance => pixel.iter().sum::<f64>() / channels,
+    };
+    let square = pixel.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / channels;
+    let deviation = (square + epsilon).sqrt();
+    let centre = match statistics {
+        Statistics::MeanAndVariance => mean,
+        Statistics::MeanSquare | Statistics::Variance => 0.0,
+    };
+    pixel.iter().map(|x| (x - centre) / deviation).collect()
+}
+
+fn softmax(values: &[f64]) -> Vec<f64> {
+    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = values.iter().map(|value| (value - max).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}
+
+fn attention(options: &Attention, shape: Shape, inputs: &[Picture]) -> Vec<f64> {
+    let [query, key, value] = inputs else {
+        panic!("attention takes three inputs");
+    };
+    let depth = query.shape.channels / options.heads;
+    let width = value.shape.channels / options.heads;
+    each(shape, |_, t, c| {
+        let head = c / width;
+        let score = |s: usize| {
+            let channels = head * depth..(head + 1) * depth;
+            let products = channels.map(|c| query.pixel(0, t, c) * key.pixel(0, s, c));
+            products.sum::<f64>() * f64::from(options.scale)
+        };
+        let keys = key.shape.width;
+        let seen = if options.causal {
+            keys.min(t + 1)
+        } else {
+            keys
+        };
+        let scores: Vec<f64> = (0..seen).map(score).collect();
+        let shares = softmax(&scores).into_iter().enumerate();
+        shares.map(|(s, share)| share * value.pixel(0, s, c)).sum()
+    })
 }
 
 struct Picture<'a> {
@@ -196,11 +183,21 @@ impl Picture<'_> {
         on_pixel.then(|| self.at((y / down, x / right), channel))?
     }
 
+    /// What `each` makes of every pixel, one after the other.
+    fn each_pixel(&self, each: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+        let pixels = self.values.chunks(self.shape.channels);
+        pixels.flat_map(each).collect()
+    }
+
+    fn pixel(&self, y: usize, x: usize, channel: usize) -> f64 {
+        self.values[(y * self.shape.width + x) * self.shape.channels + channel]
+    }
+
     /// `None` outside.
     fn at(&self, (y, x): (isize, isize), channel: usize) -> Option<f64> {
         let y = usize::try_from(y).ok().filter(|y| *y < self.shape.height)?;
         let x = usize::try_from(x).ok().filter(|x| *x < self.shape.width)?;
-        Some(self.values[(y * self.shape.width + x) * self.shape.channels + channel])
+        Some(self.pixel(y, x, channel))
     }
 }
 
@@ -228,7 +225,7 @@ fn taps(window: &Window, y: usize, x: usize) -> impl Iterator<Item = (isize, isi
 }
 
 /// As `keras.layers.LSTMCell`, `GRUCell` and `SimpleRNNCell` do it.
-fn recurrent(layer: &Recurrent, input: Picture) -> Vec<f64> {
+fn recurrent(layer: &Recurrent, input: &Picture) -> Vec<f64> {
     let (units, features) = (layer.units, input.shape.channels);
     let width = layer.bias.len();
     let times = |values: &[f64], kernel: &[f32], bias: &[f32], column: usize| {

@@ -7,10 +7,10 @@
 //! and each tap belongs to one of them.
 
 use super::Refused;
-use super::gemm::{FusedPool, Part, Walk};
-use super::geometry::check_32_bits;
+use super::epilogue::FusedPool;
 use super::layout::Layout;
 use super::operation::{Conv2d, Shape};
+use super::walk::{Part, Walk, check_32_bits};
 
 /// Results along an axis that see the same taps.
 struct Phase {
@@ -30,7 +30,7 @@ fn phases(input: &Layout, conv: &Conv2d, axis: usize, results: usize) -> Vec<Pha
         taps: Vec::new(),
     };
     let mut phases: Vec<Phase> = (0..dilation.min(results)).map(phase).collect();
-    // Of the first result, and one pixel more, so that nothing is negative.
+    // Where the first window begins, and one pixel further, so that nothing is negative.
     let corner = (input.border[axis].0 + 1) * dilation - window.padding[axis].0;
     for tap in 0..window.size[axis] {
         let at = corner + tap * window.dilation[axis];

@@ -31,7 +31,7 @@ pub(in crate::network::compile) fn activation(activation: Activation) -> Option<
             high: max_value.unwrap_or(f32::INFINITY),
         },
         Activation::Elu { alpha } => Kernel::Elu { scale: 1.0, alpha },
-        Activation::Celu { alpha } if alpha == 1.0 => Kernel::Elu {
+        Activation::Celu { alpha: 1.0 } => Kernel::Elu {
             scale: 1.0,
             alpha: 1.0,
         },

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use sizes::{dilated, expect, resized, slide};
 
 use super::operation::{
-    Binary, Conv2d, DepthwiseConv2d, Node, Operation, Pool2d, Pooling, Shape, Statistics, Window,
+    Binary, Conv2d, DepthwiseConv2d, Node, Operation, Pool2d, Pooling, Refused, Shape, Statistics,
+    Window,
 };
 use super::simd::Isa;
 use super::{Activation, Program, plan, transposed};
@@ -16,11 +17,6 @@ use super::{Activation, Program, plan, transposed};
 /// The result of an operation, named to be read by later ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value(pub(super) usize);
-
-/// No kernel does this: run it on the backend's own operations.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no fused kernel for {0}")]
-pub struct Refused(pub String);
 
 /// Collects operations; every method that adds one gives the value it makes.
 ///
@@ -255,7 +251,7 @@ impl Builder {
         self.push(Operation::Softmax, &[input], self.shape(input))
     }
 
-    /// Pictures of one size behind each other along the channels.
+    /// Joins pictures of one size along the channels.
     pub fn concat(&mut self, inputs: &[Value]) -> Result<Value, Refused> {
         let shapes: Vec<_> = inputs.iter().map(|input| self.shape(*input)).collect();
         let Some(first) = shapes.first() else {

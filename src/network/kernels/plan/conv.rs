@@ -1,15 +1,16 @@
 //! Which kernel computes a convolution.
 
 use crate::network::kernels::Refused;
-use crate::network::kernels::gemm::FusedPool;
-use crate::network::kernels::geometry::{parts, quads, tiles, walk};
+use crate::network::kernels::epilogue::{FusedPool, NO_BOUNDS};
+use crate::network::kernels::few_channels::Quads;
 use crate::network::kernels::layout::Layout;
 use crate::network::kernels::operation::{Conv2d, Shape};
-use crate::network::kernels::pack::{Matrix, NO_BOUNDS, Packed};
+use crate::network::kernels::pack::{Matrix, Packed};
 use crate::network::kernels::program::Kernel;
 use crate::network::kernels::simd::Isa;
 use crate::network::kernels::transposed;
-use crate::network::kernels::winograd::Winograd;
+use crate::network::kernels::walk::{parts, walk};
+use crate::network::kernels::winograd::{Tiles, Winograd};
 
 /// For the layouts that it reads and writes; `result` is its shape before pooling.
 pub(super) fn kernel(
@@ -38,12 +39,12 @@ pub(super) fn kernel(
         let packed = Packed::new(&matrix, isa, isa.widest());
         return Ok(Kernel::Gemm { packed, walk });
     }
-    let tiles = tiles(input, (output, result), conv, pool);
+    let tiles = Tiles::of(input, (output, result), conv, pool);
     if let Some(tiles) = tiles.filter(|tiles| tiles.are_worth_it(conv.bias.len(), isa)) {
         return Ok(Kernel::Winograd(Winograd::new(&matrix, tiles, isa)));
     }
     let mut walk = walk(input, output, conv, pool)?;
-    if let Some(quads) = quads(input, output, conv, &walk) {
+    if let Some(quads) = Quads::of(input, output, conv, &walk) {
         let packed = Packed::new(&matrix, isa, isa.widest() / 2);
         return Ok(Kernel::FewChannels { packed, quads });
     }

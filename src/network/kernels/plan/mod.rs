@@ -9,10 +9,9 @@ use std::collections::HashMap;
 use super::allocate::allocate;
 use super::attention::AttentionKernel;
 use super::depthwise::Depthwise;
-use super::gemm::FusedPool;
-use super::geometry::widest;
+use super::epilogue::FusedPool;
 use super::layout::Layout;
-use super::operation::{Conv2d, Node, Operation, Pooling, Window};
+use super::operation::{Conv2d, Node, Operation, Pool2d, Pooling, Window};
 use super::pointwise::{Function, Pointwise};
 use super::pool::Pool;
 use super::program::{Call, Kernel, Location, Program};
@@ -149,10 +148,7 @@ impl<'a> Planner<'a> {
             Operation::Input | Operation::Reshape | Operation::Pad(_)
         );
         let layout = &mut self.layouts[input];
-        let wide = Layout {
-            border: widest(layout.border, border),
-            ..*layout
-        };
+        let wide = layout.widened(border);
         let own = Layout { border, ..*layout };
         let more = wide.len() - layout.len();
         let fits = wide.len() <= layout.len() + own.len() && self.bordered + more <= MAX_BORDERED;
@@ -170,85 +166,60 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Appends the calls that make node `index`.
     fn emit(&mut self, index: usize) -> Result<(), Refused> {
         let node = &self.nodes[index];
+        let layout = self.layouts[index];
         match &node.operation {
             Operation::Input => {
                 if self.output == 0 {
-                    self.pointwise(index, &[0], COPY, self.layouts[0]);
+                    self.pointwise(index, &[0], COPY, layout);
                     self.last().output = Location::Output;
                 }
             }
             Operation::Reshape => {
-                let input = node.inputs[0];
-                if let Some(&location) = self.locations.get(&input) {
+                if let Some(&location) = self.locations.get(&node.inputs[0]) {
                     self.locations.insert(index, location);
                 }
             }
             Operation::Conv(conv) => self.conv(index, index, conv, FusedPool::None)?,
-            Operation::Pool(pool) => {
-                if let Some(input) = self.fusible(index) {
-                    if let Operation::Conv(conv) = &self.nodes[input].operation {
-                        let four = match pool.pooling {
-                            Pooling::Max => FusedPool::Max4,
-                            Pooling::Average => FusedPool::Mean4,
-                        };
-                        self.conv(index, input, conv, four)?;
-                    }
-                } else {
-                    let kernel = Pool {
-                        isa: self.isa,
-                        pooling: pool.pooling,
-                        window: pool.window,
-                        input: self.layouts[node.inputs[0]],
-                        output: self.layouts[index],
-                    };
-                    self.push(index, &node.inputs, Kernel::Pool(kernel));
-                }
-            }
-            Operation::Depthwise(conv) => {
-                let (input, layout) = self.bordered(node.inputs[0], conv.border())?;
-                let kernel = Depthwise::new(conv, layout, self.layouts[index], self.isa);
-                self.push(index, &[], Kernel::Depthwise(kernel));
-                self.last().inputs.push(input);
-                self.last().activation = remaining(conv.activation);
-            }
+            Operation::Pool(pool) => self.pool(index, pool)?,
+            Operation::Depthwise(conv) => self.depthwise(index, conv)?,
             &Operation::Attention(attention) => {
                 let kernel = AttentionKernel {
                     isa: self.isa,
                     attention,
                     inputs: [0, 1, 2].map(|input| self.layouts[node.inputs[input]]),
-                    output: self.layouts[index],
+                    output: layout,
                 };
                 self.push(index, &node.inputs, Kernel::Attention(kernel));
             }
             Operation::Recurrent(layer) => {
                 let input = self.layouts[node.inputs[0]];
-                let kernel = Recurrence::new(layer, input, self.layouts[index], self.isa);
+                let kernel = Recurrence::new(layer, input, layout, self.isa);
                 self.push(index, &node.inputs, Kernel::Recurrence(kernel));
             }
             &Operation::Upsample(times) => {
                 let kernel = Upsample {
                     times,
                     input: self.layouts[node.inputs[0]],
-                    output: self.layouts[index],
+                    output: layout,
                 };
                 self.push(index, &node.inputs, Kernel::Upsample(kernel));
             }
             Operation::Concat => {
                 let mut channel = 0;
                 for &input in &node.inputs {
-                    let copy = Function::Copy { channel };
-                    self.pointwise(index, &[input], copy, self.layouts[index]);
+                    self.pointwise(index, &[input], Function::Copy { channel }, layout);
                     channel += self.layouts[input].shape.channels;
                 }
             }
             Operation::Pad(padding) => {
-                let layout = Layout {
+                let inside = Layout {
                     shape: self.nodes[node.inputs[0]].shape,
                     border: *padding,
                 };
-                self.pointwise(index, &node.inputs, COPY, layout);
+                self.pointwise(index, &node.inputs, COPY, inside);
             }
             operation @ (Operation::Activation(_)
             | Operation::Affine { .. }
@@ -258,10 +229,43 @@ impl<'a> Planner<'a> {
             | Operation::Softmax) => {
                 let (function, activation) = Function::of(operation, node.shape)
                     .ok_or_else(|| Refused(format!("{operation:?}")))?;
-                self.pointwise(index, &node.inputs, function, self.layouts[index]);
+                self.pointwise(index, &node.inputs, function, layout);
                 self.last().activation = activation;
             }
         }
+        Ok(())
+    }
+
+    /// A pooling, together with the convolution before it if they can be fused.
+    fn pool(&mut self, index: usize, pool: &Pool2d) -> Result<(), Refused> {
+        let node = &self.nodes[index];
+        if let Some(input) = self.fusible(index)
+            && let Operation::Conv(conv) = &self.nodes[input].operation
+        {
+            let fused = match pool.pooling {
+                Pooling::Max => FusedPool::Max4,
+                Pooling::Average => FusedPool::Mean4,
+            };
+            return self.conv(index, input, conv, fused);
+        }
+        let kernel = Pool {
+            isa: self.isa,
+            pooling: pool.pooling,
+            window: pool.window,
+            input: self.layouts[node.inputs[0]],
+            output: self.layouts[index],
+        };
+        self.push(index, &node.inputs, Kernel::Pool(kernel));
+        Ok(())
+    }
+
+    fn depthwise(&mut self, index: usize, conv: &Conv2d) -> Result<(), Refused> {
+        let node = &self.nodes[index];
+        let (input, layout) = self.bordered(node.inputs[0], conv.border())?;
+        let kernel = Depthwise::new(conv, layout, self.layouts[index], self.isa);
+        self.push(index, &[], Kernel::Depthwise(kernel));
+        self.last().inputs.push(input);
+        self.last().activation = remaining(conv.activation);
         Ok(())
     }
 
@@ -291,7 +295,7 @@ impl<'a> Planner<'a> {
         border: [(usize, usize); 2],
     ) -> Result<(Location, Layout), Refused> {
         let layout = self.layouts[index];
-        if widest(layout.border, border) == layout.border {
+        if layout.widened(border) == layout {
             return Ok((self.locations[&index], layout));
         }
         let bordered = Layout { border, ..layout };

@@ -6,16 +6,20 @@
 //! each point of eight tiles is a matrix product over the channels, and the 16
 //! results are transformed back. All of it stays in the first-level cache. The
 //! transforms have no constants but ±1 (and halves for the weights), so the
-//! error is that of plain convolution, about twice.
+//! error is about twice that of plain convolution.
+
+mod tiles;
 
 use std::cell::RefCell;
 
 use pulp::{Simd, WithSimd};
 
-use super::gemm::{self, FusedPool, Reads};
-use super::layout::Layout;
+use super::epilogue::FusedPool;
+use super::gemm::{self, Reads};
 use super::pack::Matrix;
 use super::simd::{self, Aligned, Isa};
+pub(super) use tiles::Tiles;
+use tiles::{Tile, suited};
 
 /// Tiles that are transformed and multiplied together.
 const TILES: usize = 8;
@@ -39,84 +43,6 @@ pub(super) struct Winograd {
     filters: usize,
     bounds: (f32, f32),
     walk: Tiles,
-}
-
-/// Where tiles are read and stored.
-#[derive(Debug)]
-pub(super) struct Tiles {
-    pub input: Layout,
-    /// Where the first window begins, in pixels from the corner of the border.
-    pub origin: [usize; 2],
-    pub output: Layout,
-    /// Rows and columns of the convolution's result, before pooling.
-    pub size: [usize; 2],
-    pub pool: FusedPool,
-    /// How many products plain convolution needs for a channel and a filter, without those with padding if it leaves them
-    /// out.
-    pub plain: usize,
-}
-
-impl Tiles {
-    pub fn count(&self) -> usize {
-        self.size[0].div_ceil(2) * self.size[1].div_ceil(2)
-    }
-
-    /// Whether this is faster than plain convolution.
-    pub fn are_worth_it(&self, filters: usize, isa: Isa) -> bool {
-        // Estimated cycles, from measurements on AVX-512 and AVX2, which do 16 products a cycle. Plain convolution does up
-        // to 9 products for a result. A tile of 4 results takes 16 products and a transform of each vector, and a vector
-        // that is not full counts one and a half times. That shorter vectors do 8 products a cycle is a guess.
-        let lanes = suited(isa, filters).lanes();
-        let vectors = |len: usize| {
-            let end = if len.is_multiple_of(lanes) { 0.0 } else { 0.5 };
-            len.div_ceil(lanes) as f64 + end
-        };
-        let channels = self.input.shape.channels;
-        let at_once = if lanes < 8 { 8.0 } else { 16.0 };
-        let products = channels as f64 * filters.next_multiple_of(lanes) as f64 / at_once;
-        let plain = 1.1 * products * self.plain as f64;
-        let tile = 17.6 * products + 120.0 * (vectors(channels) + vectors(filters));
-        self.count() as f64 * tile < plain
-    }
-
-    /// The next tile, without the divisions that finding it by its number would take.
-    fn next(&self, Tile { example, y, x }: Tile) -> Tile {
-        if x + 2 < self.size[1] {
-            Tile {
-                example,
-                y,
-                x: x + 2,
-            }
-        } else if y + 2 < self.size[0] {
-            Tile {
-                example,
-                y: y + 2,
-                x: 0,
-            }
-        } else {
-            Tile {
-                example: example + 1,
-                y: 0,
-                x: 0,
-            }
-        }
-    }
-}
-
-/// A tile's example, and where its result begins.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tile {
-    example: usize,
-    y: usize,
-    x: usize,
-}
-
-/// The instruction set with vectors of half the length, if the last one would be half empty.
-fn suited(isa: Isa, filters: usize) -> Isa {
-    match isa.halved() {
-        Some(half) if (1..=half.lanes()).contains(&(filters % isa.lanes())) => half,
-        _ => isa,
-    }
 }
 
 impl Winograd {

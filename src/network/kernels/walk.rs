@@ -1,17 +1,69 @@
-//! How the kernels of convolutions walk over pictures.
+//! Which values of its input make each pixel of a convolution's result.
 
 use std::ops::Range;
 
 use super::Refused;
-use super::few_channels::{Quads, STEPS};
-use super::gemm::{FusedPool, Part, Walk};
+use super::epilogue::FusedPool;
 use super::layout::Layout;
 use super::operation::{Conv2d, Shape, Window};
-use super::winograd::Tiles;
 
-/// A border as wide as the wider of the two on each side.
-pub(super) fn widest(a: [(usize, usize); 2], b: [(usize, usize); 2]) -> [(usize, usize); 2] {
-    [0, 1].map(|axis| (a[axis].0.max(b[axis].0), a[axis].1.max(b[axis].1)))
+/// Which values of the input make a pixel of the result.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// All pixels with their whole windows; `None` over a dilated input, where no pixel sees all taps.
+    pub all: Option<Part>,
+    /// The same pixels, grouped by which values of their windows matter; empty if that saves too little.
+    pub parts: Vec<Part>,
+    /// Where each run begins in a window.
+    pub taps: Vec<u32>,
+    /// Values in a run.
+    pub run: usize,
+    /// How pixels are pooled before they are stored.
+    pub pool: FusedPool,
+}
+
+/// Pixels that need the same part of their windows.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Where each pixel's window begins in an example.
+    pub pixels: Vec<u32>,
+    /// Where each stored pixel goes in an example's result.
+    pub stored: Vec<u32>,
+    /// Which of the walk's taps.
+    pub taps: Range<usize>,
+    /// Which values of each run.
+    pub run: Range<usize>,
+}
+
+impl Walk {
+    /// Whether each example is one row to be multiplied, and its result has no border.
+    pub fn is_vector(&self) -> bool {
+        let is_first = |part: &Part| part.pixels == [0] && part.stored == [0];
+        self.all.as_ref().is_some_and(is_first) && self.taps == [0]
+    }
+
+    /// What to compute for this many examples, in tiles of `tile` pixels. Parts leave out products, but the last tile of
+    /// each may be almost empty.
+    pub fn parts(&self, examples: usize, tile: usize) -> &[Part] {
+        let products = |part: &Part| {
+            let tiles = (part.pixels.len() * examples).div_ceil(tile);
+            tiles * part.taps.len() * part.run.len()
+        };
+        let Some(all) = &self.all else {
+            return &self.parts;
+        };
+        let apart = self.parts.iter().map(products).sum();
+        if !self.parts.is_empty() && Self::pays(apart, products(all)) {
+            &self.parts
+        } else {
+            std::slice::from_ref(all)
+        }
+    }
+
+    /// Whether `apart` products are enough less than `all`: by a sixteenth.
+    pub fn pays(apart: usize, all: usize) -> bool {
+        apart * 16 < all * 15
+    }
 }
 
 /// Where each tap lies, counted from where the window begins.
@@ -114,13 +166,17 @@ fn reaches(input: &Layout, window: &Window, axis: usize, results: usize) -> Vec<
     reaches
 }
 
-/// Taps in the picture, of all results along an axis.
+/// Taps in the picture, of all `results` along an axis together.
+pub(super) fn taps_inside(input: &Layout, window: &Window, axis: usize, results: usize) -> usize {
+    inside(&reaches(input, window, axis, results))
+}
+
 fn inside(reaches: &[Reach]) -> usize {
     let taps = |reach: &Reach| reach.results.len() * reach.inside.len();
     reaches.iter().map(taps).sum()
 }
 
-/// With more, most pixels would be alone in their part.
+/// With more parts, most pixels would be alone in theirs.
 const MAX_PARTS: usize = 100;
 
 /// The pixels of a walk, grouped by which part of their windows lies in the picture.
@@ -129,7 +185,7 @@ pub(super) fn parts(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk)
     let Some(all) = &walk.all else {
         return Vec::new();
     };
-    // Four pooled pixels would share their taps. So one row or column less could be left out, which is mostly none.
+    // Four pooled pixels share their taps. One row or column less could be left out, which is mostly none at all.
     if walk.pool != FusedPool::None || window.padding == [(0, 0); 2] {
         return Vec::new();
     }
@@ -169,79 +225,4 @@ pub(super) fn parts(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk)
         }
     }
     parts
-}
-
-/// Where Winograd's tiles lie, if it can do this convolution.
-pub(super) fn tiles(
-    input: &Layout,
-    (output, result): (&Layout, Shape),
-    conv: &Conv2d,
-    pool: FusedPool,
-) -> Option<Tiles> {
-    let Window {
-        size,
-        strides,
-        dilation,
-        padding,
-    } = conv.window;
-    let fits = size == [3, 3] && strides == [1, 1] && dilation == [1, 1] && conv.groups <= 1;
-    let origin = [0, 1].map(|axis| input.border[axis].0 - padding[axis].0);
-    // When pooling, a last row or column that no window covers is not computed.
-    let size = match pool {
-        FusedPool::None => [result.height, result.width],
-        _ => [output.shape.height * 2, output.shape.width * 2],
-    };
-    // As `parts` does it: only what is not pooled leaves padding out.
-    let along = |axis: usize| match pool {
-        FusedPool::None => inside(&reaches(input, &conv.window, axis, size[axis])),
-        _ => size[axis] * 3,
-    };
-    fits.then(|| Tiles {
-        input: *input,
-        origin,
-        output: *output,
-        size,
-        pool,
-        plain: along(0) * along(1),
-    })
-}
-
-/// The walk as the kernel for few channels needs it, if it can do this convolution.
-pub(super) fn quads(input: &Layout, output: &Layout, conv: &Conv2d, walk: &Walk) -> Option<Quads> {
-    let all = walk.all.as_ref()?;
-    let channels = input.shape.channels;
-    let step = conv.window.strides[1] * channels;
-    let pooled = walk.pool != FusedPool::None;
-    let Shape { height, width, .. } = output.shape;
-    // In stored pixels.
-    let group = if pooled { 2 } else { 4 };
-    let one_run = walk.run == conv.window.size[1] * channels;
-    // The last group of a row repeats pixels of the one before. Too many of them cost more than this kernel saves.
-    let narrow = width < group || width.next_multiple_of(group) * 4 > width * 5;
-    if channels > 3 || !STEPS.contains(&step) || !one_run || narrow {
-        return None;
-    }
-    let mut groups = Vec::new();
-    for y in 0..height {
-        for x in (0..width).step_by(group) {
-            let x = x.min(width - group);
-            let stored = y * width + x;
-            let to = all.stored[stored];
-            if pooled {
-                // The four pixels of a stored one are two above two.
-                groups.push((all.pixels[stored * 4], to));
-                groups.push((all.pixels[stored * 4 + 2], to));
-            } else {
-                groups.push((all.pixels[stored], to));
-            }
-        }
-    }
-    Some(Quads {
-        groups,
-        taps: walk.taps.clone(),
-        run: walk.run,
-        step,
-        pitch: output.shape.channels,
-        pool: walk.pool,
-    })
 }
