@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layer::Describe;
+use super::describe::Describe;
 use super::shape::{Shape, ShapeError, check, check_axes, check_some_axes, error, one};
 use super::weight::{NO_WEIGHTS, WeightSpec, first, weight};
 use super::work::each_value;

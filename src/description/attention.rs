@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layer::Describe;
+use super::describe::Describe;
 use super::shape::{Shape, check, elements, error};
 use super::weight::{NO_WEIGHTS, WeightSpec, first, weight};
 use super::work::{count, times};

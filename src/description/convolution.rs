@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
+use super::describe::Describe;
 use super::geometry::{DataFormat, Padding, Window, extent};
-use super::layer::Describe;
 use super::shape::{Shape, check, elements, one};
 use super::weight::{WeightSpec, first, kernel_and_bias};
 use super::work::{count, times};

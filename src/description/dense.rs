@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
-use super::layer::Describe;
+use super::describe::Describe;
 use super::shape::{Shape, one, with_last};
 use super::weight::{WeightSpec, first, kernel_and_bias, weight};
 use super::work::{count, each_value, times};

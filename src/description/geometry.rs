@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::shape::{MAX_ELEMENTS, ShapeError, check, elements, error};
+use super::limits::MAX_ELEMENTS;
+use super::shape::{ShapeError, check, elements, error};
 
 /// What a window does at the border, as TensorFlow defines it.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]

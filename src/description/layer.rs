@@ -14,6 +14,7 @@ use super::activation::{ActivationLayer, PReLU, Softmax};
 use super::attention::Attention;
 use super::convolution::{Conv2D, Conv2DTranspose};
 use super::dense::{Dense, Embedding};
+use super::describe::Describe;
 use super::merge::{Concatenate, Merge, MergeConstant};
 use super::movement::{Broadcast, Pad, Permute, Reshape, Slice, StridedSlice, Unchanged};
 use super::normalization::{
@@ -28,7 +29,6 @@ use super::weight::WeightSpec;
 
 /// One step of the network. Axes and shapes never count the batch axis; axes count from 0.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[allow(missing_docs)] // each is named after what it holds
 pub enum Layer {
     /// Where the network begins; only ever the first node. No inputs.
     Input,
@@ -63,24 +63,6 @@ pub enum Layer {
     Bidirectional(Bidirectional),
     TimeDistributed(TimeDistributed),
     Attention(Attention),
-}
-
-/// What a layer says of itself. Both its options and the shapes of its inputs may come from a hostile
-/// file; only the number of values in an input is bounded before.
-pub(super) trait Describe {
-    /// The shape of one example after it.
-    ///
-    /// # Errors
-    /// Another number of inputs than it takes, an option or a number that is out of its range, or
-    /// inputs that it cannot take.
-    fn output_shape(&self, inputs: &[&[usize]]) -> Shape;
-
-    /// The weights it has for such inputs, in Keras's order. Must not panic for inputs that it
-    /// cannot take.
-    fn weights(&self, inputs: &[&[usize]]) -> Vec<WeightSpec>;
-
-    /// Multiply-adds, or comparisons, for one example, more or less; saturates.
-    fn work(&self, inputs: &[&[usize]], output: &[usize]) -> u64;
 }
 
 impl Layer {

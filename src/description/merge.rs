@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layer::Describe;
+use super::describe::Describe;
 use super::shape::{Shape, broadcast_all, check, check_axes, error, one};
 use super::weight::{NO_WEIGHTS, WeightSpec, weight};
 use super::work::{count, each_value, times};

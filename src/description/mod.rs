@@ -10,9 +10,11 @@ mod activation;
 mod attention;
 mod convolution;
 mod dense;
+mod describe;
 mod error;
 mod geometry;
 mod layer;
+mod limits;
 mod merge;
 mod model;
 mod movement;
@@ -34,8 +36,11 @@ pub use dense::{Dense, Embedding};
 pub use error::Error;
 pub use geometry::{DataFormat, Padding, Window, extent};
 pub use layer::Layer;
+pub use limits::{
+    MAX_ELEMENTS, MAX_NAME, MAX_NODES, MAX_PARAMETERS, MAX_RANK, MAX_VALUES, MAX_WORK,
+};
 pub use merge::{Concatenate, Merge, MergeConstant, MergeOp};
-pub use model::{Description, MAX_NAME, MAX_NODES, Model, Node, Weight};
+pub use model::{Description, Model, Node, Weight};
 pub use movement::{Broadcast, Pad, Permute, Reshape, Slice, StridedSlice};
 pub use normalization::{
     BatchNormalization, GroupNormalization, LayerNormalization, Normalization, Rescaling,
@@ -44,9 +49,9 @@ pub use normalization::{
 pub use pooling::{Pool, Pooling2D, Reduce, Reduction};
 pub use recurrent::{Bidirectional, BidirectionalMerge, Cell, Recurrent, TimeDistributed};
 pub use resize::{Interpolation, Resize2D};
-pub use shape::{MAX_ELEMENTS, MAX_PARAMETERS, MAX_RANK, MAX_VALUES, MAX_WORK, ShapeError};
+pub use shape::ShapeError;
 pub use summary::{Row, Summary};
 pub use weight::WeightSpec;
 
-pub(crate) use model::check_name;
+pub(crate) use limits::check_name;
 pub(crate) use shape::{elements, product};

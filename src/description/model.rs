@@ -7,14 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::layer::Layer;
-use super::shape::{MAX_ELEMENTS, MAX_PARAMETERS, MAX_VALUES, MAX_WORK, elements, product};
+use super::limits::{MAX_ELEMENTS, MAX_NODES, MAX_PARAMETERS, MAX_VALUES, MAX_WORK, check_name};
+use super::shape::{elements, product};
 use super::summary::Summary;
 use super::weight::WeightSpec;
-
-/// Most nodes of a network.
-pub const MAX_NODES: usize = 4096;
-/// Longest name of a model or a node, in bytes.
-pub const MAX_NAME: usize = 512;
 
 /// A network and its weights. All that [`Model::new`] checks holds for every `Model`.
 ///
@@ -357,20 +353,4 @@ impl Node {
         }
         Ok(total)
     }
-}
-
-/// A name from a file goes to terminals and logs.
-pub(crate) fn check_name(name: &str) -> Result<(), Error> {
-    if let Some(char) = name.chars().find(|char| char.is_control()) {
-        return Err(Error::Model(format!(
-            "a name has the control character {char:?} in it"
-        )));
-    }
-    if (1..=MAX_NAME).contains(&name.len()) {
-        return Ok(());
-    }
-    Err(Error::Model(format!(
-        "a name must have 1 to {MAX_NAME} bytes, one has {}",
-        name.len()
-    )))
 }

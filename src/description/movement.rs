@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layer::Describe;
+use super::describe::Describe;
 use super::shape::{Shape, ShapeError, broadcast_all, check, elements, one};
 use super::weight::{NO_WEIGHTS, WeightSpec};
 use super::work::each_value;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layer::Describe;
+use super::describe::Describe;
 use super::shape::{Shape, check, check_axes, check_epsilon, check_some_axes, one};
 use super::weight::{NO_WEIGHTS, WeightSpec, first, sizes, weight};
 use super::work::each_value;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::describe::Describe;
 use super::geometry::{DataFormat, Padding, Window};
-use super::layer::Describe;
 use super::shape::{Shape, check_some_axes, one};
 use super::weight::{NO_WEIGHTS, WeightSpec};
 use super::work::{count, each_value, times};

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
-use super::layer::{Describe, Layer};
-use super::shape::{MAX_ELEMENTS, Shape, ShapeError, check, error, one, with_last};
+use super::describe::Describe;
+use super::layer::Layer;
+use super::limits::MAX_ELEMENTS;
+use super::shape::{Shape, ShapeError, check, error, one, with_last};
 use super::weight::{NO_WEIGHTS, WeightSpec, first, weight};
 use super::work::times;
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::describe::Describe;
 use super::geometry::DataFormat;
-use super::layer::Describe;
 use super::shape::{Shape, one};
 use super::weight::{NO_WEIGHTS, WeightSpec};
 use super::work::each_value;

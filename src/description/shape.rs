@@ -1,15 +1,6 @@
 //! What shapes may be, and the checks that layers make on them.
 
-/// Most values that one example may have anywhere in a network: 2^26, which is 256 MiB of float32.
-pub const MAX_ELEMENTS: usize = 1 << 26;
-/// Most values that one example may have in all places of a network together: 2^28.
-pub const MAX_VALUES: usize = 1 << 28;
-/// Most values that all weights of a network may have together: 2^28, which is 1 GiB of float32.
-pub const MAX_PARAMETERS: usize = 1 << 28;
-/// Most axes of an example, not counting the batch axis.
-pub const MAX_RANK: usize = 8;
-/// Most work for one example: 2^36 multiply-adds or comparisons, four times a large ImageNet classifier.
-pub const MAX_WORK: u64 = 1 << 36;
+use super::limits::{MAX_ELEMENTS, MAX_RANK};
 
 /// Why a layer cannot take an input of some shape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::model::{MAX_NODES, check_name};
+use super::limits::{MAX_NODES, check_name};
 
 /// The table of layers as Keras has them: a nested model is one row, and so is a layer that is used
 /// more than once. For people to read; the network is built from the nodes.

@@ -65,6 +65,13 @@ impl<'g> Builder<'g> {
         }
     }
 
+    /// The first tensor among the arguments.
+    pub fn first(&self) -> Read {
+        let tensors = self.call.tensors();
+        let first = tensors.first().copied();
+        first.ok_or_else(|| self.error("it gets no input"))
+    }
+
     /// The shape of what a node gives.
     pub fn shape(&self, node: usize) -> Vec<usize> {
         let node = self.graph.nodes.get(node);

@@ -3,14 +3,13 @@
 use serde_json::Value;
 
 use super::builder::Builder;
-use super::ops::first;
 use crate::description::{Layer, Reshape, Slice, StridedSlice};
 use crate::keras::Error;
 use crate::keras::saved::Argument;
 
 /// `x[:, 0]`, `x[:, 1:3, ..., None]`, `x[..., ::-1]` and the like.
 pub fn get_item(builder: &mut Builder) -> Result<usize, Error> {
-    let input = first(builder)?;
+    let input = builder.first()?;
     let call = builder.call;
     let key = call
         .argument(1, "key")

@@ -159,21 +159,13 @@ fn parameter(builder: &Builder, key: &str, default: f32) -> Result<f32, Error> {
     }
 }
 
-/// The first tensor among the arguments.
-pub fn first(builder: &Builder) -> Read {
-    match builder.call.tensors().first() {
-        Some(&input) => Ok(input),
-        None => Err(builder.error("it gets no input")),
-    }
-}
-
 fn function(builder: &mut Builder, activation: Activation) -> Read {
-    let input = first(builder)?;
+    let input = builder.first()?;
     builder.push(Layer::Activation(ActivationLayer { activation }), input)
 }
 
 fn softmax(builder: &mut Builder) -> Read {
-    let input = first(builder)?;
+    let input = builder.first()?;
     let axes = axes(builder, input)?.unwrap_or_else(|| vec![builder.shape(input).len() - 1]);
     builder.push(Layer::Softmax(Softmax { axes }), input)
 }
@@ -254,7 +246,7 @@ fn with_constant(builder: &mut Builder, op: MergeOp, input: usize, constant: &Va
 
 fn concatenate(builder: &mut Builder) -> Read {
     let inputs = builder.call.tensors();
-    let input = first(builder)?;
+    let input = builder.first()?;
     let axes = axes(builder, input)?.unwrap_or_default();
     match axes[..] {
         [axis] => builder.push_part("", Layer::Concatenate(Concatenate { axis }), &inputs),
@@ -280,7 +272,7 @@ fn axes(builder: &Builder, input: usize) -> Result<Option<Vec<usize>>, Error> {
 }
 
 fn reduce(builder: &mut Builder, kind: Reduction) -> Read {
-    let input = first(builder)?;
+    let input = builder.first()?;
     let axes = axes(builder, input)?.filter(|axes| !axes.is_empty());
     let axes = axes.ok_or_else(|| builder.error("it needs axes, none of them the batch"))?;
     let keepdims = flag(builder, &["keepdims", "keep_dims"])?;
@@ -293,7 +285,7 @@ fn reduce(builder: &mut Builder, kind: Reduction) -> Read {
 }
 
 fn reshape(builder: &mut Builder) -> Read {
-    let input = first(builder)?;
+    let input = builder.first()?;
     let value = setting(builder, &["newshape", "shape"]);
     let sizes = value
         .and_then(Value::as_array)
@@ -314,7 +306,7 @@ fn reshape(builder: &mut Builder) -> Read {
 }
 
 fn transpose(builder: &mut Builder) -> Read {
-    let input = first(builder)?;
+    let input = builder.first()?;
     let rank = builder.shape(input).len();
     let value = setting(builder, &["axes", "perm"]);
     let axes = value
@@ -336,7 +328,7 @@ fn transpose(builder: &mut Builder) -> Read {
 }
 
 fn expand_dims(builder: &mut Builder) -> Read {
-    let input = first(builder)?;
+    let input = builder.first()?;
     let mut target = builder.shape(input);
     // The axis counts those of the result.
     let axis = setting(builder, &["axis"]).unwrap_or(&Value::Null);
@@ -350,7 +342,7 @@ fn expand_dims(builder: &mut Builder) -> Read {
 }
 
 fn squeeze(builder: &mut Builder) -> Read {
-    let input = first(builder)?;
+    let input = builder.first()?;
     let shape = builder.shape(input);
     let axes = axes(builder, input)?;
     let axes = axes.unwrap_or_else(|| (0..shape.len()).filter(|&axis| shape[axis] == 1).collect());
