@@ -37,7 +37,12 @@ impl Forward for Merge {
             .ok_or_else(|| Error::Compute("nothing to merge".to_owned()))?;
         Ok(match self.op {
             MergeOp::Average => merged / count as f32,
-            _ => merged,
+            MergeOp::Add
+            | MergeOp::Subtract
+            | MergeOp::Multiply
+            | MergeOp::Divide
+            | MergeOp::Maximum
+            | MergeOp::Minimum => merged,
         })
     }
 }

@@ -115,7 +115,10 @@ impl Pointwise {
             Function::Softmax => each_piece(&self.output, (output, output_step), |values| {
                 elementwise::softmax(self.isa, channels, values);
             }),
-            _ => {}
+            Function::Affine { .. }
+            | Function::Binary(_)
+            | Function::Copy { .. }
+            | Function::PRelu { .. } => {}
         }
     }
 

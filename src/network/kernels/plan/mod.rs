@@ -162,7 +162,20 @@ impl<'a> Planner<'a> {
     fn border(&self, index: usize) -> Option<[(usize, usize); 2]> {
         match &self.nodes[index].operation {
             Operation::Conv(conv) | Operation::Depthwise(conv) => Some(conv.border()),
-            _ => None,
+            Operation::Input
+            | Operation::Pool(_)
+            | Operation::Binary(..)
+            | Operation::Affine { .. }
+            | Operation::Activation(_)
+            | Operation::Normalize { .. }
+            | Operation::PRelu { .. }
+            | Operation::Attention(_)
+            | Operation::Recurrent(_)
+            | Operation::Upsample(_)
+            | Operation::Softmax
+            | Operation::Concat
+            | Operation::Pad(_)
+            | Operation::Reshape => None,
         }
     }
 
