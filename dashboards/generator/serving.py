@@ -230,6 +230,8 @@ def models():
 
 def front():
     cluster = 'job="envoy", envoy_cluster_name="kiln_grpc"'
+    # What no instance has begun is sent again by the one, what was lost with its instance by the other.
+    both = 'job="envoy", envoy_cluster_name=~"kiln_grpc|attempt"'
     return [
         Row("Envoy"),
         fixed_colors(lines(
@@ -242,9 +244,9 @@ def front():
         lines(
             "Sent again", "reqps", "Requests that an instance lost and another one answered. Exhausted: that no instance answered.",
             [
-                query(f"sum(rate(envoy_cluster_upstream_rq_retry_success{{{cluster}}}{RATE}))", "answered by another"),
-                query(f"sum(rate(envoy_cluster_upstream_rq_retry_limit_exceeded{{{cluster}}}{RATE}))", "exhausted"),
-                query(f"sum(rate(envoy_cluster_upstream_rq_retry_overflow{{{cluster}}}{RATE}))", "too many at once"),
+                query(f"sum(rate(envoy_cluster_upstream_rq_retry_success{{{both}}}{RATE}))", "answered by another"),
+                query(f"sum(rate(envoy_cluster_upstream_rq_retry_limit_exceeded{{{both}}}{RATE}))", "exhausted"),
+                query(f"sum(rate(envoy_cluster_upstream_rq_retry_overflow{{{both}}}{RATE}))", "too many at once"),
             ],
         ),
         lines(

@@ -6,24 +6,22 @@ import os
 import re
 import signal
 import subprocess
-import urllib.request
 
 import yaml
+from front import Front, answers, replace, spawn, stop
 from images import REPOSITORY
-
-GRPC, HTTP, METRICS, ADMIN, PROMETHEUS = 25051, 28000, 29902, 29901, 29090
 
 
 class PlainStack:
     """Kiln on 127.0.0.11, .12 and so on, Envoy and Prometheus beside it."""
 
     kind = "plain processes with the same configuration files; NOT the containers"
-    grpc, http, prometheus = f"127.0.0.1:{GRPC}", f"127.0.0.1:{HTTP}", f"127.0.0.1:{PROMETHEUS}"
+    grpc, http, prometheus = Front.grpc, Front.http, "127.0.0.1:29090"
 
     def __init__(self, folder, binary, envoy, report):
-        self.folder, self.binary, self.envoy = folder / "plain", binary, envoy
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.running, self.servers, self.front_is_up = {}, [], False
+        self.folder, self.binary = folder / "plain", binary
+        self.front = Front(self.folder, envoy)
+        self.running, self.servers = {}, []
         for what in ("compose.yaml itself", "compose/Dockerfile", "limits of CPU and memory", "finding instances by DNS"):
             report.not_proved(f"{what}: this machine cannot run containers")
 
@@ -33,27 +31,8 @@ class PlainStack:
         (self.folder / "history.txt").write_text(history)
         subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", self.folder / "history.txt", data], check=True, stdout=subprocess.DEVNULL)
         self._write_instances([])
-        (self.folder / "envoy.yaml").write_text(yaml.safe_dump(self._envoy_config()))
+        self.front.prepare()
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(self._prometheus_config()))
-
-    def _envoy_config(self):
-        """compose/envoy/envoy.yaml on loopback; the instances come from a file instead of DNS."""
-        text = (REPOSITORY / "compose/envoy/envoy.yaml").read_text()
-        ports = {50051: GRPC, 8000: HTTP, 9902: METRICS, 9901: ADMIN}
-        config = yaml.safe_load(text)
-        config["node"] = {"id": "proof", "cluster": "proof"}
-        config["admin"]["address"]["socket_address"]["port_value"] = ADMIN
-        for listener in config["static_resources"]["listeners"]:
-            address = listener["address"]["socket_address"]
-            address.update(address="127.0.0.1", port_value=ports[address["port_value"]])
-        for cluster in config["static_resources"]["clusters"]:
-            if cluster["name"] == "admin":
-                cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"] = ADMIN
-                continue
-            del cluster["cluster_type"], cluster["load_assignment"]
-            source = {"path": str(self.folder / f"{cluster['name']}.yaml"), "watched_directory": {"path": str(self.folder)}}
-            cluster.update(type="EDS", eds_cluster_config={"eds_config": {"path_config_source": source, "resource_api_version": "V3"}})
-        return config
 
     def _prometheus_config(self):
         text = (REPOSITORY / "compose/prometheus/prometheus.yml").read_text()
@@ -63,31 +42,18 @@ class PlainStack:
             if job.pop("dns_sd_configs", None):
                 job["file_sd_configs"] = [{"files": [str(self.folder / "targets.yml")], "refresh_interval": "5s"}]
             elif job["job_name"] == "envoy":
-                job["static_configs"] = [{"targets": [f"127.0.0.1:{METRICS}"]}]
+                job["static_configs"] = [{"targets": [Front.metrics]}]
             else:
                 job["static_configs"] = [{"targets": [self.prometheus]}]
         return config
 
     def _write_instances(self, addresses):
-        """Tells Envoy and Prometheus which instances there are; renamed into place, as Envoy watches for that."""
-        self._replace("targets.yml", [{"targets": [f"{address}:8000" for address in addresses]}])
-        for name, port in (("kiln_grpc", 50051), ("kiln_http", 8000)):
-            ends = [{"endpoint": {"address": {"socket_address": {"address": address, "port_value": port}}}} for address in addresses]
-            assignment = {
-                "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-                "cluster_name": name,
-                "endpoints": [{"lb_endpoints": ends}],
-            }
-            self._replace(f"{name}.yaml", {"version_info": str(addresses), "resources": [assignment]})
-
-    def _replace(self, name, content):
-        new = self.folder / f"{name}.new"
-        new.write_text(yaml.safe_dump(content))
-        new.rename(self.folder / name)
+        """Tells Envoy and Prometheus which instances there are."""
+        replace(self.folder / "targets.yml", [{"targets": [f"{address}:8000" for address in addresses]}])
+        self.front.set_instances(addresses)
 
     def _spawn(self, name, *command):
-        log = (self.folder / f"{name}.log").open("a")
-        process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, start_new_session=True)
+        process = spawn(self.folder, name, *command)
         self.servers.append(process)
         return process
 
@@ -102,36 +68,22 @@ class PlainStack:
             if address not in self.running:
                 self._start(address)
         for address in wanted:
-            await self._answers(f"http://{address}:8000/readyz")
+            await answers(f"http://{address}:8000/readyz")
         # As with containers: one that goes is first told to, and leaves the list when it is told.
         self._write_instances(wanted)
         for address in [each for each in self.running if each not in wanted]:
             process = self.running.pop(address)
             process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(process.wait, 15)
-        if not self.front_is_up:
-            self.front_is_up = True
-            self._spawn("envoy", self.envoy, "-c", self.folder / "envoy.yaml", "--log-level", "warning", "--use-dynamic-base-id")
+        if self.front.process is None:
+            self.front.start()
+            self.servers.append(self.front.process)
             self._spawn(
                 "prometheus", "prometheus", f"--config.file={self.folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={self.folder / 'data'}", f"--web.listen-address={self.prometheus}", "--storage.tsdb.retention.time=15d",
             )
-            await self._answers(f"http://{self.prometheus}/-/ready")
-        await self._answers(f"http://127.0.0.1:{HTTP}/readyz")
-
-    @staticmethod
-    async def _answers(url):
-        def once():
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return answer.status
-
-        for _ in range(120):
-            try:
-                await asyncio.to_thread(once)
-                return
-            except OSError:
-                await asyncio.sleep(0.25)
-        raise RuntimeError(f"nothing answers at {url}")
+            await answers(f"http://{self.prometheus}/-/ready")
+        await answers(f"http://{self.http}/readyz")
 
     async def instances(self):
         return {address: f"{address}:8000" for address in self.running}
@@ -144,7 +96,7 @@ class PlainStack:
 
     async def revive(self, name):
         self._start(name)
-        await self._answers(f"http://{name}:8000/readyz")
+        await answers(f"http://{name}:8000/readyz")
         self._write_instances(list(self.running))
 
     async def limits(self, name):
@@ -159,8 +111,4 @@ class PlainStack:
         return "\n".join(f"== {log.name}\n" + "\n".join(log.read_text().splitlines()[-15:]) for log in sorted(self.folder.glob("*.log")))
 
     def stop(self):
-        for process in self.servers:
-            if process.poll() is None:
-                process.terminate()
-        for process in self.servers:
-            process.wait(20)
+        stop(self.servers)

@@ -154,7 +154,7 @@ class Proof:
         victim, address = sorted((await self.stack.instances()).items())[1]
         await self.stack.kill(victim)
         await asyncio.sleep(12)
-        retried = await self.prometheus.one('sum(envoy_cluster_upstream_rq_retry_success{envoy_cluster_name="kiln_grpc"})')
+        retried = await self.prometheus.one('sum(envoy_cluster_upstream_rq_retry_success{envoy_cluster_name=~"kiln_grpc|attempt"})')
         up, _ = await self.prometheus.targets_up()
         self.report.check("two instances go on", len(up) == 2, f"{victim} is gone, {up} are up")
         await self.stack.revive(victim)
