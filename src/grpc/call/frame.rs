@@ -78,23 +78,15 @@ where
                 None => return Ok(None),
             }
         }
-        // Nearly every message comes in one piece.
-        let message = match data.split_first_chunk::<PREFIX>() {
-            Some((&prefix, after)) => {
-                let length = length(prefix, self.limit)?;
-                match after.get(..length) {
-                    Some(message) => Message {
-                        held: self.bounds.memory.take(length)?,
-                        bytes: Bytes::copy_from_slice(message),
-                    },
-                    None => return self.collect(data).await.map(Some),
-                }
-            }
-            None => return self.collect(data).await.map(Some),
+        let Some(bytes) = whole(&data, self.limit)? else {
+            return self.collect(data).await.map(Some);
         };
-        data.advance(PREFIX + message.bytes.len());
+        // Nearly every message comes in one piece.
+        let held = self.bounds.memory.take(bytes.len())?;
+        let bytes = Bytes::copy_from_slice(bytes);
+        data.advance(PREFIX + bytes.len());
         self.keep(data);
-        Ok(Some(message))
+        Ok(Some(Message { bytes, held }))
     }
 
     /// What all messages together may take.
@@ -165,7 +157,9 @@ where
         self.limit = limit.min(self.limit);
         let frames = stream::try_unfold(self, |mut messages| async move {
             let message = messages.next().await?;
-            Ok::<_, Status>(message.map(|message| (Frame::data(whole(&message.bytes)), messages)))
+            Ok::<_, Status>(
+                message.map(|message| (Frame::data(as_it_came(&message.bytes)), messages)),
+            )
         });
         tonic::body::Body::new(StreamBody::new(frames))
     }
@@ -248,6 +242,14 @@ impl Pace {
     }
 }
 
+/// The message that `data` begins with, if all of it is there.
+fn whole(data: &[u8], limit: usize) -> Result<Option<&[u8]>, Status> {
+    let Some((&prefix, after)) = data.split_first_chunk::<PREFIX>() else {
+        return Ok(None);
+    };
+    Ok(after.get(..length(prefix, limit)?))
+}
+
 /// How long the message is that begins so.
 fn length(prefix: [u8; PREFIX], limit: usize) -> Result<usize, Status> {
     let [flag, length @ ..] = prefix;
@@ -295,7 +297,7 @@ pub(crate) fn encode(message: &impl prost::Message) -> Vec<u8> {
 }
 
 /// A message as it came.
-fn whole(message: &[u8]) -> Bytes {
+fn as_it_came(message: &[u8]) -> Bytes {
     let mut bytes = prefixed(message.len());
     bytes.extend_from_slice(message);
     bytes.into()

@@ -84,8 +84,8 @@ pub(crate) fn stalled(bytes: usize, pause: Duration) -> Status {
 /// What a message over the limit is answered with.
 pub(crate) fn too_large(limit: usize) -> Status {
     Status::resource_exhausted(format!(
-        "the message is larger than {limit} bytes: send a smaller picture, \
-         or start the server with a larger --max-message-bytes"
+        "the message is larger than {limit} bytes: send a smaller one; \
+         pictures may be larger if the server is started with a larger --max-message-bytes"
     ))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use super::{Parts, Service};
+use super::service::{Parts, Service};
 use crate::grpc::call::stream::Items;
 use crate::grpc::call::{Answering, Call, status};
 use crate::grpc::proto::mnist as pb;

@@ -1,33 +1,20 @@
-//! The services. A new one is a file and a row of [`TABLE`].
+//! The services. A new one is a file, a row of [`TABLE`], and names for the labels of its methods in `telemetry`.
 
 pub(super) mod health;
 mod mnist;
 mod reflection;
+mod service;
 
-use std::convert::Infallible;
 use std::sync::Arc;
-
-use http::{Request, Response};
 
 use tonic_reflection::pb as reflected;
 pub(super) use tonic_reflection::server::Error;
 
-use self::health::Health;
 use self::mnist::Mnist;
+pub(super) use self::service::Parts;
+use self::service::{Generated, Service};
 use super::call::{Answering, Call};
 use super::proto;
-use crate::serving::Serving;
-use crate::serving::batcher::Lane;
-use crate::telemetry::Telemetry;
-
-/// What the services of a thread are made of.
-pub(super) struct Parts<'a> {
-    pub serving: &'a Arc<Serving>,
-    pub telemetry: &'a Arc<Telemetry>,
-    /// The thread's own.
-    pub lane: &'a Lane,
-    pub health: &'a Health,
-}
 
 /// One service.
 pub(super) struct Row {
@@ -86,34 +73,6 @@ fn described() -> impl Iterator<Item = &'static [u8]> {
         .iter()
         .filter(|row| !row.name.starts_with("grpc.reflection."));
     others.map(|row| row.descriptors)
-}
-
-/// Answers the calls of its methods.
-pub(super) trait Service: Send + Sync {
-    /// Answers a call of `method`.
-    fn answer(&self, call: Call) -> Answering;
-}
-
-/// Largest message of a service that tonic has generated, whose reader keeps a buffer for it: a name, or two.
-const SMALL_MESSAGE: usize = 16 * 1024;
-
-/// A service that code answers which tonic has generated.
-struct Generated<S>(S);
-
-impl<S> Service for Generated<S>
-where
-    S: tower_service::Service<
-            Request<tonic::body::Body>,
-            Response = Response<tonic::body::Body>,
-            Error = Infallible,
-            Future: Send + 'static,
-        > + Clone
-        + Send
-        + Sync,
-{
-    fn answer(&self, call: Call) -> Answering {
-        call.generated(SMALL_MESSAGE, self.0.clone())
-    }
 }
 
 /// The services of one thread.
