@@ -693,6 +693,25 @@ async fn a_client_that_does_not_read_its_answers_does_not_stop_the_pictures_of_o
 }
 
 #[tokio::test]
+async fn streams_that_are_not_read_do_not_stop_other_calls_on_their_connection() {
+    let server = Server::start(&["--request-timeout=10"]);
+    let mut raw = RawClient::connect(&server, 1).await;
+    let large = request(Input::Pixels(vec![0; 100_000].into()));
+    let items = vec![large; 40];
+    let unread = [raw.unread(&items).await, raw.unread(&items).await];
+    // Before the last of them the server reads no more of the streams.
+    for _ in 0..100 {
+        let (answer, mut body) = raw.open(PREDICT, "192.0.2.2").await;
+        body.send_data(half(0, 5), true).unwrap();
+        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        let answer = answer.expect("an answer").unwrap();
+        let status = tonic::Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    }
+    drop(unread);
+}
+
+#[tokio::test]
 async fn streams_that_are_not_read_leave_places_to_others() {
     let server = Server::start(&["--max-requests=16"]);
     let mut raw = RawClient::connect(&server, 1).await;

@@ -28,6 +28,11 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls one connection may have open at once.
 const MAX_STREAMS: u32 = 128;
+/// Bytes that may have come of a call before it is read, and of all calls of a connection, as many as hyper has. If the
+/// items of a stream wait because its client reads no answers, it must not use up the window of the whole connection, by
+/// which a proxy sends other clients' calls too.
+const CALL_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Largest request headers.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
@@ -92,6 +97,8 @@ async fn serve_one<A, F, B>(
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .max_header_list_size(MAX_HEADER_BYTES)
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(CALL_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .auto_date_header(false)
         .serve_connection(
             TokioIo::new(stream),
