@@ -45,3 +45,5 @@ pub mod serving;
 pub mod source;
 #[cfg(feature = "server")]
 pub mod telemetry;
+#[cfg(feature = "server")]
+mod thread_time;

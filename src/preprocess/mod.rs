@@ -16,11 +16,14 @@ mod exif;
 mod picture;
 mod resize;
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use decode::Outline;
 pub use error::PictureError;
 use resize::Filter;
+
+use crate::thread_time;
 
 /// How a picture of any size becomes the model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -66,7 +69,7 @@ pub struct Limits {
     /// Most bytes that decoding and fitting a picture may hold at once; its headers tell how many
     /// that will be. Between 3 and 5 a pixel are usual, 16 are needed for a progressive CMYK JPEG.
     pub max_memory: u64,
-    /// How long one picture may take. It is looked at whenever a decoder asks for more bytes and
+    /// How long one picture may keep its thread busy. It is looked at whenever a decoder asks for more bytes and
     /// between the steps after it, so a picture can overrun it by one step: one pass over its pixels.
     pub time: Duration,
 }
@@ -180,24 +183,34 @@ const MAX_SIDE: u64 = 65_535;
 /// The limits of one picture, and when its time is over.
 struct Budget<'a> {
     limits: &'a Limits,
-    started: Instant,
+    /// In time of this thread: a picture is not refused for what a busy machine does meanwhile.
+    started: Duration,
+    /// The time cannot be over before.
+    next_look: Cell<Instant>,
 }
 
 impl<'a> Budget<'a> {
     fn new(limits: &'a Limits) -> Self {
         Self {
             limits,
-            started: Instant::now(),
+            started: thread_time::now(),
+            next_look: Cell::new(Instant::now() + limits.time),
         }
     }
 
     fn check_time(&self) -> Result<(), PictureError> {
-        if self.started.elapsed() > self.limits.time {
-            return Err(PictureError::TooSlow {
-                limit: self.limits.time,
-            });
+        let (now, limit) = (Instant::now(), self.limits.time);
+        if now < self.next_look.get() {
+            return Ok(());
         }
-        Ok(())
+        let used = thread_time::now().saturating_sub(self.started);
+        match limit.checked_sub(used) {
+            Some(left) if !left.is_zero() => {
+                self.next_look.set(now + left);
+                Ok(())
+            }
+            _ => Err(PictureError::TooSlow { limit }),
+        }
     }
 
     /// How many pixels `width × height` are, where that is more than none and within the limit.

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
-
 use crate::network::{self, Network};
+use crate::thread_time;
 
 /// Runs that measure the cost, after one that warms up, and their time in all.
 const RUNS: u32 = 5;
@@ -38,22 +37,16 @@ fn shortest<E>(mut run: impl FnMut() -> Result<(), E>) -> Result<Duration, E> {
     let begun = Instant::now();
     let mut shortest = Duration::MAX;
     for count in 0..=RUNS {
-        let started = thread_time();
+        let started = thread_time::now();
         run()?;
         if count > 0 {
-            shortest = shortest.min(thread_time().saturating_sub(started));
+            shortest = shortest.min(thread_time::now().saturating_sub(started));
         }
         if count > 0 && begun.elapsed() > RUN_TIME {
             break;
         }
     }
     Ok(shortest)
-}
-
-/// How long this thread has had a processor.
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
 }
 
 #[cfg(test)]
