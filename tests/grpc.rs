@@ -587,7 +587,7 @@ const PREDICT: &str = "mnist.v1.MnistService/Predict";
 const PREDICT_STREAM: &str = "mnist.v1.MnistService/PredictStream";
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// HTTP/2 as it stands, to do what no gRPC client would.
 struct RawClient {

@@ -78,7 +78,7 @@ fn with_config(name: &str, change: impl FnOnce(&mut Value)) -> Result<Model, Err
 /// A fixture of which one option of one layer was changed.
 fn with_option(name: &str, layer: usize, key: &str, value: Value) -> Result<Model, Error> {
     with_config(name, |json| {
-        json["config"]["layers"][layer]["config"][key] = value
+        json["config"]["layers"][layer]["config"][key] = value;
     })
 }
 

@@ -90,7 +90,7 @@ fn pictures(size: [u16; 2]) -> Vec<(String, Vec<u8>)> {
 fn needed_and_taken(name: &str, file: &[u8], fit: Fit, size: Size) -> (u64, u64) {
     let limits = Limits {
         max_bytes: 64 << 20,
-        time: Duration::from_secs(600),
+        time: Duration::from_mins(10),
         ..Limits::default()
     };
     let needed = preprocess::memory(file, fit, size, &limits).expect(name);
@@ -203,7 +203,7 @@ fn what_is_refused_takes_nothing() {
     ] {
         let limits = Limits {
             max_memory: 128 << 20,
-            time: Duration::from_secs(600),
+            time: Duration::from_mins(10),
             ..Limits::default()
         };
         let decode = || decode_and_fit(&file, Fit::Resize, Size::MNIST, &limits);

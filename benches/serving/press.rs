@@ -92,7 +92,7 @@ impl Call {
         let mut headers = Vec::new();
         frame(&mut headers, frame::HEADERS, frame::END_HEADERS, &first);
         let mut frames = Vec::new();
-        let known = [0x83, 0x86, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62];
+        let known = [0x83, 0x86, 0xc1, 0xc0, 0xbf, 0xbe];
         frame(&mut frames, frame::HEADERS, frame::END_HEADERS, &known);
         let second = frames.len();
         frame(&mut frames, frame::DATA, frame::END_STREAM, body);

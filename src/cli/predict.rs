@@ -126,7 +126,7 @@ impl Predictor {
     async fn remote(addr: &str) -> anyhow::Result<Self> {
         let endpoint = endpoint(addr)?
             .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(60));
+            .timeout(Duration::from_mins(1));
         let channel = endpoint.connect().await.with_context(|| {
             format!("no server at {addr}: start one with `kiln serve`, or use --local")
         })?;

@@ -149,6 +149,7 @@ fn a_strided_slice_that_leaves_its_input_is_refused() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a list of layers")]
 fn every_other_layer_is_the_same_optimized_fused_and_plain() {
     let layer_normalization = |axes: &[usize], statistics| {
         Layer::LayerNormalization(LayerNormalization {

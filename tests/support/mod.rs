@@ -11,7 +11,7 @@ use kiln::grpc::proto::mnist::mnist_service_client::MnistServiceClient;
 use tonic::transport::Channel;
 
 /// How long a process may take for what takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The `kiln` binary, free of the environment's own settings.
 pub fn kiln() -> Command {

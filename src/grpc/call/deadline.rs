@@ -42,7 +42,7 @@ mod tests {
             asked(&headers)
         };
         assert_eq!(read("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(read("1H"), Some(Duration::from_secs(3600)));
+        assert_eq!(read("1H"), Some(Duration::from_hours(1)));
         assert_eq!(read("99999999n"), Some(Duration::from_nanos(99_999_999)));
         for broken in ["", "m", "12", "1x", "123456789S", "-1S"] {
             assert_eq!(read(broken), None, "{broken}");

@@ -416,7 +416,7 @@ pub(super) mod tests {
             Ok::<_, BoxError>(Frame::data(piece))
         });
         let silence = stream::once(async {
-            tokio::time::sleep(Duration::from_secs(3600)).await;
+            tokio::time::sleep(Duration::from_hours(1)).await;
             Ok(Frame::data(Bytes::from(message(7))))
         });
         let mut messages = read(StreamBody::new(Box::pin(pieces.chain(silence))));

@@ -129,6 +129,7 @@ impl Call {
     }
 
     /// Answers at once with a status that is laid out.
+    #[expect(clippy::unused_self, reason = "the call is over")]
     pub fn refuse(self, status: Response<()>) -> Answering {
         Box::pin(ready(Ok(status.map(|()| Body::empty()))))
     }

@@ -24,7 +24,7 @@ const LAYERS_OF_2_13: &str = "_layer_checkpoint_dependencies";
 /// Reads the variables into the nodes of a graph.
 pub fn load(h5: &[u8], model: &SavedModel, graph: &mut Graph) -> Result<(), Error> {
     let file = File::open(h5)?;
-    let root = Group::root(&file)?;
+    let root = Group::root(&file);
     let mut loader = Loader::new(&file, graph);
     Container {
         loader: &mut loader,
@@ -189,11 +189,11 @@ struct Group {
 }
 
 impl Group {
-    fn root(file: &File) -> Result<Self, hdf5::Error> {
-        Ok(Self {
+    fn root(file: &File) -> Self {
+        Self {
             address: Some(file.root_address()),
             named: BTreeMap::new(),
-        })
+        }
     }
 
     fn members(&self, file: &File) -> Result<BTreeMap<String, Group>, hdf5::Error> {

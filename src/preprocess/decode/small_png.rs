@@ -238,7 +238,7 @@ mod tests {
             let mut bytes = some_png(&mut numbers, size);
             let budget = Budget::new(&limits);
             let whole = png::decode(&bytes, &budget).unwrap();
-            for _ in 0..1 + numbers.below(3) {
+            for _ in 0..=numbers.below(3) {
                 let at = DATA + 8 + numbers.below(bytes.len() - 16 - DATA - 8);
                 bytes[at] = numbers.below(256) as u8;
             }

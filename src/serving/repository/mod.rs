@@ -76,9 +76,9 @@ impl Repository {
         let mut models = old.as_deref().cloned().unwrap_or_default();
         let (retired, result) = change(&mut models);
         // Before the swap: after it, somebody else may hold the last reference.
-        retired
-            .iter()
-            .for_each(|model| self.retirement.watch(model));
+        for model in &retired {
+            self.retirement.watch(model);
+        }
         self.models.store(Some(Arc::new(models)));
         result
     }

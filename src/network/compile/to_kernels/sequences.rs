@@ -32,7 +32,7 @@ impl Translation<'_> {
     ) -> Result<Value, Refused> {
         let forward = self.one_way(forward, Outputs::AsMade)?;
         let backward = self.one_way(backward, Outputs::Reversed)?;
-        let builder = &mut self.builder;
+        let builder = &mut *self.builder;
         match merge {
             BidirectionalMerge::Concat => builder.concat(&[forward, backward]),
             BidirectionalMerge::Multiply => builder.multiply(forward, backward, Activation::LINEAR),

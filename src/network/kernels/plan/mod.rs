@@ -197,7 +197,7 @@ impl<'a> Planner<'a> {
             }
             Operation::Conv(conv) => self.conv(index, index, conv, FusedPool::None)?,
             Operation::Pool(pool) => self.pool(index, pool)?,
-            Operation::Depthwise(conv) => self.depthwise(index, conv)?,
+            Operation::Depthwise(conv) => self.depthwise(index, conv),
             &Operation::Attention(attention) => {
                 let kernel = AttentionKernel {
                     isa: self.isa,
@@ -272,14 +272,13 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn depthwise(&mut self, index: usize, conv: &Conv2d) -> Result<(), Refused> {
+    fn depthwise(&mut self, index: usize, conv: &Conv2d) {
         let node = &self.nodes[index];
-        let (input, layout) = self.bordered(node.inputs[0], conv.border())?;
+        let (input, layout) = self.bordered(node.inputs[0], conv.border());
         let kernel = Depthwise::new(conv, layout, self.layouts[index], self.isa);
         self.push(index, &[], Kernel::Depthwise(kernel));
         self.last().inputs.push(input);
         self.last().activation = remaining(conv.activation);
-        Ok(())
     }
 
     /// A convolution whose result, pooled or not, is node `index`.
@@ -291,7 +290,7 @@ impl<'a> Planner<'a> {
         pool: FusedPool,
     ) -> Result<(), Refused> {
         let node = &self.nodes[conv_index];
-        let (input, layout) = self.bordered(node.inputs[0], conv.border())?;
+        let (input, layout) = self.bordered(node.inputs[0], conv.border());
         let pictures = (&layout, &self.layouts[index], node.shape);
         let kernel = conv::kernel(conv, pool, pictures, self.isa)?;
         self.push(index, &[], kernel);
@@ -302,14 +301,10 @@ impl<'a> Planner<'a> {
 
     /// Where node `index` can be read with zeros around it; a copy if it has no
     /// such border itself.
-    fn bordered(
-        &mut self,
-        index: usize,
-        border: [(usize, usize); 2],
-    ) -> Result<(Location, Layout), Refused> {
+    fn bordered(&mut self, index: usize, border: [(usize, usize); 2]) -> (Location, Layout) {
         let layout = self.layouts[index];
         if layout.widened(border) == layout {
-            return Ok((self.locations[&index], layout));
+            return (self.locations[&index], layout);
         }
         let bordered = Layout { border, ..layout };
         let location = self.buffer(bordered.len());
@@ -326,7 +321,7 @@ impl<'a> Planner<'a> {
             layout: bordered,
             activation: Activation::LINEAR,
         });
-        Ok((location, bordered))
+        (location, bordered)
     }
 
     /// A pointwise kernel whose result is node `index` and lies as `output` says.
