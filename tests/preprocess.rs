@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use kiln::preprocess::{Fit, Limits, PictureError, Size, decode_and_fit};
@@ -436,6 +438,22 @@ fn a_line_of_a_million_pixels_is_refused() {
         refusal(&header, &Limits::default()),
         PictureError::TooLong { .. }
     ));
+}
+
+#[test]
+fn a_frame_larger_than_its_canvas_is_refused() {
+    // One pixel, and a frame of 2^24 × 2^24 pixels that take no bits.
+    let file = b"RIFF\x46\0\0\0WEBPVP8L\x08\0\0\0\x2f\0\0\0\0\x88\x88\x08\
+        ANMF\x22\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\0\0\0\0\
+        VP8L\x09\0\0\0\x2f\0\0\0\0\x81\x88\x88\0\0";
+    let (send, refused) = mpsc::channel();
+    thread::spawn(move || send.send(refusal(file, &Limits::default())));
+    let error = refused.recv_timeout(Duration::from_mins(1));
+    let error = error.expect("it goes on and on").to_string();
+    assert!(
+        error.contains("16777216x16777216") && error.contains("1x1"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -109,6 +109,7 @@ impl Parts {
             if name == b"ANMF" {
                 // Place and size of a frame, and how long it is shown; then its chunks.
                 let size = payload.get(6..).and_then(frame_size).unwrap_or(canvas);
+                check_frame(size, canvas)?;
                 for (name, payload) in chunks(payload.get(16..).unwrap_or_default()) {
                     parts.add(name, payload, size, budget)?;
                 }
@@ -129,12 +130,12 @@ impl Parts {
         match name {
             b"VP8 " => self.squares = self.squares.max(squares(payload, budget)?),
             // Behind a signature, the size once more, and a version.
-            b"VP8L" => self.add_codes(payload.get(5..), size, budget),
+            b"VP8L" => self.add_codes(payload.get(5..), size, budget)?,
             b"ALPH" => {
                 self.has_alpha = true;
                 // The first byte says how it is coded.
                 if payload.first().is_some_and(|coding| coding & 3 == 1) {
-                    self.add_codes(payload.get(1..), size, budget);
+                    self.add_codes(payload.get(1..), size, budget)?;
                 }
             }
             _ => {}
@@ -142,10 +143,26 @@ impl Parts {
         Ok(())
     }
 
-    fn add_codes(&mut self, stream: Option<&[u8]>, size: (usize, usize), budget: &Budget) {
-        let codes = webp_codes::memory(stream.unwrap_or_default(), size, budget);
+    fn add_codes(
+        &mut self,
+        stream: Option<&[u8]>,
+        size: (usize, usize),
+        budget: &Budget,
+    ) -> Result<(), PictureError> {
+        let codes = webp_codes::memory(stream.unwrap_or_default(), size, budget)?;
         self.codes = self.codes.max(codes);
+        Ok(())
     }
+}
+
+/// The canvas is within the limits, and so is a frame that lies on it.
+fn check_frame(frame: (usize, usize), canvas: (usize, usize)) -> Result<(), PictureError> {
+    if frame.0 <= canvas.0 && frame.1 <= canvas.1 {
+        return Ok(());
+    }
+    let ((wide, high), (width, height)) = (frame, canvas);
+    let reason = format!("a frame of {wide}x{high} pixels lies on a canvas of {width}x{height}");
+    Err(PictureError::undecodable("WebP", reason))
 }
 
 /// Width and height of an animation's frame, less one in three bytes each.

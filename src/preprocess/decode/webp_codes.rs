@@ -6,7 +6,7 @@
 //! `image_webp::huffman` keeps.
 
 use super::outline::grown;
-use crate::preprocess::Budget;
+use crate::preprocess::{Budget, PictureError};
 
 /// Symbols of the five codes of a group: green or the length of a copy, red, blue, alpha, distance.
 const ALPHABETS: [usize; 5] = [256 + 24, 256, 256, 256, 40];
@@ -20,10 +20,19 @@ const TABLE_BITS: usize = 10;
 /// Bytes of a tree's node, and of a group without its tables and trees.
 const NODE: u64 = 16;
 const GROUP: u64 = 5 * 56;
+/// How many symbols are read between two looks at the clock.
+const SYMBOLS_A_LOOK: usize = 4096;
 
 /// The most bytes that the codes of this stream take, which begins with its transforms. Where the stream is damaged, the
 /// decoder stops as well; where codes take more than they may, this does.
-pub fn memory(stream: &[u8], (width, height): (usize, usize), budget: &Budget) -> u64 {
+///
+/// # Errors
+/// [`PictureError::TooSlow`].
+pub fn memory(
+    stream: &[u8],
+    (width, height): (usize, usize),
+    budget: &Budget,
+) -> Result<u64, PictureError> {
     let mut reader = Reader {
         budget,
         bytes: stream,
@@ -31,7 +40,9 @@ pub fn memory(stream: &[u8], (width, height): (usize, usize), budget: &Budget) -
         codes: 0,
     };
     let _stopped = reader.main_image(width, height);
-    reader.codes
+    // If it stopped for want of time, the codes that it did not come to are missing.
+    budget.check_time()?;
+    Ok(reader.codes)
 }
 
 struct Reader<'a> {
@@ -90,7 +101,13 @@ impl Reader<'_> {
         let cache = self.cache()?;
         let [green, red, blue, alpha, distance] = self.group(cache)?;
         let (pixels, mut at, mut largest) = (width * height, 0, 0);
+        let mut symbols = 0_usize;
         while at < pixels {
+            // A code of one symbol takes no bits: the end of the stream does not end this.
+            if symbols.is_multiple_of(SYMBOLS_A_LOOK) {
+                self.budget.check_time().ok()?;
+            }
+            symbols += 1;
             match self.symbol(&green)? {
                 literal @ 0..256 => {
                     largest = largest.max(self.symbol(&red)? << 8 | literal);
@@ -255,5 +272,43 @@ impl Code {
         let table = 4 << longest.unwrap_or(0).min(TABLE_BITS);
         let long: usize = self.counts[TABLE_BITS + 1..].iter().sum();
         table + NODE * 2 * long as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::preprocess::Limits;
+
+    /// A transform whose data are coded by codes of one symbol each: no bits a pixel.
+    const NO_BITS_A_PIXEL: [u8; 4] = [0x81, 0x88, 0x88, 0];
+
+    #[test]
+    fn pixels_that_take_no_bits_end_with_the_time() {
+        let (send, result) = mpsc::channel();
+        thread::spawn(move || {
+            let limits = Limits {
+                time: Duration::from_millis(20),
+                ..Limits::default()
+            };
+            let size = (1 << 24, 1 << 24);
+            send.send(memory(&NO_BITS_A_PIXEL, size, &Budget::new(&limits)))
+        });
+        let codes = result.recv_timeout(Duration::from_mins(1));
+        let codes = codes.expect("it goes on and on");
+        assert!(matches!(codes, Err(PictureError::TooSlow { .. })));
+    }
+
+    #[test]
+    fn codes_that_were_not_read_in_time_are_an_error_and_no_number() {
+        let mut limits = Limits::default();
+        assert!(memory(&NO_BITS_A_PIXEL, (4, 4), &Budget::new(&limits)).is_ok());
+        limits.time = Duration::ZERO;
+        let codes = memory(&NO_BITS_A_PIXEL, (4, 4), &Budget::new(&limits));
+        assert!(matches!(codes, Err(PictureError::TooSlow { .. })));
     }
 }
