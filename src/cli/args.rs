@@ -25,7 +25,7 @@ pub(super) struct ModelArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct PixelArgs {
     /// Input values the model was trained on: 0-255, 0-1, or auto (0-255 if it
-    /// begins with a Rescaling layer, else 0-1)
+    /// scales its input down itself, else 0-1)
     #[arg(long, value_name = "RANGE", env = "KILN_PIXEL_RANGE", default_value_t)]
     pub pixel_range: PixelRange,
 }
