@@ -94,6 +94,11 @@ where
         &self.bounds.memory
     }
 
+    /// Who sends them.
+    pub fn client(&self) -> IpAddr {
+        self.client
+    }
+
     /// Whether more came in one piece with the last message.
     pub fn has_more(&self) -> bool {
         !self.rest.is_empty()

@@ -86,19 +86,17 @@ impl Memory {
         self.calls.begin(client)
     }
 
-    /// Takes as many bytes as `arrived` has, but as those of an item of a stream, as soon as they are free. If there is
-    /// no room to wait, the item is refused.
-    pub async fn wait(&self, arrived: Held) -> Result<Held, Status> {
+    /// Takes as many bytes as `arrived` has, but as those of an item of a stream of `client`, as soon as they are free.
+    /// If there is no room to wait, or not for this client, the item is refused.
+    pub async fn wait(&self, arrived: Held, client: IpAddr) -> Result<Held, Status> {
         let bytes = arrived.bytes.num_permits();
-        let waiting = match &arrived.share {
-            None => take(&self.waiting.free, bytes).map(|bytes| Held { bytes, share: None }),
-            Some(share) => self.waiting.begin(share.client).and_then(|mut waiting| {
-                waiting.grow(bytes)?;
-                Ok(waiting)
-            }),
-        };
+        if let Ok(bytes) = take(&self.items, bytes) {
+            return Ok(Held { bytes, share: None });
+        }
+        let mut waiting = self.waiting.begin(client)?;
+        let room = waiting.grow(bytes);
         drop(arrived);
-        let _waiting = waiting?;
+        room?;
         let taken = Arc::clone(&self.items).acquire_many_owned(amount(bytes));
         let bytes = taken.await.map_err(|_| status::out_of_memory())?;
         Ok(Held { bytes, share: None })
@@ -211,7 +209,7 @@ mod tests {
     #[test]
     fn items_of_streams_wait_for_each_other_but_not_without_bound_and_for_nobody_else() {
         let memory = Memory::new(400, 100);
-        let item = || memory.wait(memory.take(60).unwrap());
+        let item = || memory.wait(memory.take(60).unwrap(), CLIENT);
         let first = item().now_or_never().expect("room").unwrap();
         let mut second = Box::pin(item());
         assert!(second.as_mut().now_or_never().is_none());
@@ -246,22 +244,30 @@ mod tests {
         let mut waiting = Vec::new();
         for _ in 0..5 {
             let item = arrived(&memory, CLIENT, 100).unwrap();
-            let mut item = Box::pin(memory.wait(item));
+            let mut item = Box::pin(memory.wait(item, CLIENT));
             assert!(item.as_mut().now_or_never().is_none());
             waiting.push(item);
         }
-        let sixth = memory.wait(arrived(&memory, CLIENT, 100).unwrap());
+        let sixth = memory.wait(arrived(&memory, CLIENT, 100).unwrap(), CLIENT);
         let status = sixth.now_or_never().expect("an answer at once");
         assert_eq!(status.unwrap_err().code(), Code::ResourceExhausted);
-        let other = arrived(&memory, [192, 0, 2, 1].into(), 100).unwrap();
-        assert!(memory.wait(other).now_or_never().is_none());
+        let whole = memory.wait(memory.take(100).unwrap(), CLIENT);
+        let status = whole.now_or_never().expect("an answer at once");
+        assert_eq!(status.unwrap_err().code(), Code::ResourceExhausted);
+        let other = [192, 0, 2, 1].into();
+        let item = arrived(&memory, other, 100).unwrap();
+        assert!(memory.wait(item, other).now_or_never().is_none());
     }
 
     #[test]
     fn the_largest_message_always_fits_the_share() {
         let memory = Memory::new(1, 1000);
         let held = arrived(&memory, CLIENT, 1000).unwrap();
-        memory.wait(held).now_or_never().expect("room").unwrap();
+        memory
+            .wait(held, CLIENT)
+            .now_or_never()
+            .expect("room")
+            .unwrap();
         assert!(arrived(&memory, CLIENT, 1001).is_err());
     }
 

@@ -114,7 +114,8 @@ where
             return Ok(None);
         };
         let item = frame::decode(message.bytes)?;
-        let held = match self.messages.memory().wait(message.held).await {
+        let client = self.messages.client();
+        let held = match self.messages.memory().wait(message.held, client).await {
             Ok(held) => held,
             Err(status) => {
                 let refused = async move { frame::encode(&I::failed(&status)) };
@@ -329,7 +330,12 @@ mod tests {
         let messages = Messages::new(StreamBody::new(pieces), [127, 0, 0, 1].into(), &bounds);
         let mut answers = answer(Echo::new(), messages).into_body();
 
-        let all = || bounds.memory.wait(bounds.memory.take(100_000).unwrap());
+        let client = [127, 0, 0, 1].into();
+        let all = || {
+            bounds
+                .memory
+                .wait(bounds.memory.take(100_000).unwrap(), client)
+        };
         let held = all().await.unwrap();
         let mut waiting = Box::pin(all());
         assert!(waiting.as_mut().now_or_never().is_none());
