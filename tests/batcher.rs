@@ -143,6 +143,15 @@ async fn a_batch_waits_for_others_as_long_as_it_was_told_to() {
     );
 }
 
+#[tokio::test]
+async fn a_full_batch_waits_for_nobody() {
+    let never = Duration::from_hours(1);
+    let loaded = Loaded::new(&Source::BuiltInMlp, 1, never);
+    for level in 0..3 {
+        loaded.infer(grey(level)).await.unwrap();
+    }
+}
+
 #[test]
 fn predictions_from_a_thread_without_a_lane_leave_the_serving_threads_backlog_alone() {
     let loaded = Loaded::new(&Source::BuiltInMlp, 8, Duration::ZERO);

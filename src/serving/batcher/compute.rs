@@ -20,9 +20,17 @@ pub(super) struct Request {
     pub submitted: Instant,
     pub answer: oneshot::Sender<Result<Output, Error>>,
     /// Held until the request is computed, so that admission counts waiting requests too.
-    pub permit: Option<Permit>,
+    pub permit: Held,
     /// Its place in `kiln_queue_size`.
     pub _place: QueuePlace,
+}
+
+/// The permit of a request.
+#[derive(Debug)]
+pub(super) enum Held {
+    Whole(#[expect(dead_code, reason = "it is there to be dropped")] Permit),
+    /// Of a request that is computed in pieces, this being one of them.
+    Piece(#[expect(dead_code, reason = "it is there to be dropped")] Arc<Permit>),
 }
 
 /// A network, and what is known of its cost.
@@ -104,6 +112,7 @@ impl Compute {
             Err(reason) => {
                 tracing::error!(size, reason, "a batch failed");
                 for request in batch.drain(..) {
+                    drop(request.permit);
                     let _ = request.answer.send(Err(Error::Failed(reason.clone())));
                 }
             }
@@ -133,6 +142,15 @@ impl Compute {
 /// How many examples some requests are.
 pub(super) fn examples<'a>(requests: impl Iterator<Item = &'a Request>) -> usize {
     requests.map(|request| request.input.examples).sum()
+}
+
+/// Whether there are as many examples in `waiting` as a batch may have.
+pub(super) fn fills(waiting: &VecDeque<Request>, limit: usize) -> bool {
+    let mut examples = 0;
+    waiting.iter().any(|request| {
+        examples += request.input.examples;
+        examples >= limit
+    })
 }
 
 /// Moves the next batch from `waiting` to the empty `batch`: at most `limit` examples, which no request has more than.

@@ -7,10 +7,10 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Config;
-use super::compute::{Compute, Request, examples, take};
+use super::compute::{Compute, Request, examples, fills, take};
 
 /// How long a batch may hold up the thread's other work.
 const LONGEST_BATCH: Duration = Duration::from_micros(500);
@@ -152,8 +152,8 @@ impl Running {
     async fn run(mut self) {
         let mut batch = Vec::new();
         loop {
-            if !self.shared.delay.is_zero() {
-                tokio::time::sleep(self.shared.delay).await;
+            if let Some(due) = self.due() {
+                tokio::time::sleep_until(due.into()).await;
             }
             {
                 let mut queue = self.shared.queue(&self.lane);
@@ -169,6 +169,19 @@ impl Running {
             // Lets what has come in meanwhile be read, and the answers be written.
             tokio::task::yield_now().await;
         }
+    }
+}
+
+impl Running {
+    /// Until when the first request waits for others; it does not where they fill a batch already.
+    fn due(&self) -> Option<Instant> {
+        if self.shared.delay.is_zero() {
+            return None;
+        }
+        let queue = self.shared.queue(&self.lane);
+        let first = queue.requests.front()?;
+        let full = fills(&queue.requests, self.shared.limit);
+        (!full).then(|| first.submitted + self.shared.delay)
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use compute::{Compute, Request};
+use compute::{Compute, Held, Request};
 pub use cost::Measured;
 pub use lanes::Lane;
 use lanes::Lanes;
@@ -193,7 +193,7 @@ impl Batcher {
     ) -> Result<Output, Error> {
         let route = self.route(lane);
         if input.examples <= route.limit() {
-            self.batch(input, Some(permit), route).await
+            self.batch(input, Held::Whole(permit), route).await
         } else {
             // In a box: it is seldom needed, and would make every other request's future larger.
             Box::pin(self.batches(input, permit, route)).await
@@ -210,25 +210,21 @@ impl Batcher {
         let Some(first) = pieces.next() else {
             return Err(Error::Failed("a request without examples".to_owned()));
         };
-        let mut whole = self.batch(first, None, route).await?;
+        let permit = Arc::new(permit);
+        let held = || Held::Piece(Arc::clone(&permit));
+        let mut whole = self.batch(first, held(), route).await?;
         for piece in pieces {
-            let Output { values, timing } = self.batch(piece, None, route).await?;
+            let Output { values, timing } = self.batch(piece, held(), route).await?;
             whole.values.extend(values);
             whole.timing.queue += timing.queue;
             whole.timing.compute += timing.compute;
             whole.timing.batch = whole.timing.batch.max(timing.batch);
         }
-        drop(permit);
         Ok(whole)
     }
 
     /// Queues what fits into one batch.
-    async fn batch(
-        &self,
-        input: Input,
-        permit: Option<Permit>,
-        route: Route<'_>,
-    ) -> Result<Output, Error> {
+    async fn batch(&self, input: Input, permit: Held, route: Route<'_>) -> Result<Output, Error> {
         let (answer, answered) = oneshot::channel();
         let request = Request {
             input,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::compute::{Compute, Request, take};
+use super::compute::{Compute, Request, fills, take};
 
 /// How long a batch may take, and so how long the next request may wait for it.
 const LONGEST_BATCH: Duration = Duration::from_millis(20);
@@ -93,7 +93,7 @@ impl Shared {
             let wait = match state.waiting.front() {
                 None if state.closed => return false,
                 None => None,
-                Some(first) if !state.closed && !self.fills_a_batch(&state.waiting) => {
+                Some(first) if !state.closed && !fills(&state.waiting, self.limit) => {
                     let due = first.submitted + self.delay;
                     Some(due.saturating_duration_since(Instant::now()))
                 }
@@ -112,15 +112,11 @@ impl Shared {
             };
         }
         take(&mut state.waiting, self.limit, batch);
+        if !state.waiting.is_empty() {
+            // Whoever was woken for what is left may have been the one that took this batch.
+            self.filled.notify_one();
+        }
         true
-    }
-
-    fn fills_a_batch(&self, waiting: &VecDeque<Request>) -> bool {
-        let mut examples = 0;
-        waiting.iter().any(|request| {
-            examples += request.input.examples;
-            examples >= self.limit
-        })
     }
 
     /// No code that can panic runs under the lock, so poison means nothing here.

@@ -79,7 +79,8 @@ impl Repository {
         for model in &retired {
             self.retirement.watch(model);
         }
-        self.models.store(Some(Arc::new(models)));
+        let is_start = old.is_none() && models.is_empty();
+        self.models.store((!is_start).then(|| Arc::new(models)));
         result
     }
 }

@@ -53,6 +53,11 @@ impl Models {
         found.ok_or_else(|| no_version(wanted, version, versions))
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty()
+    }
+
     /// Adds a model; one of the same name and version makes way and comes back.
     pub fn insert(&mut self, model: Arc<Model>) -> Option<Arc<Model>> {
         if self.default.is_empty() {
