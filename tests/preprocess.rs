@@ -441,6 +441,27 @@ fn a_line_of_a_million_pixels_is_refused() {
 }
 
 #[test]
+fn metadata_count_as_bytes_and_not_as_pixels() {
+    let plain = picture("grey_30x30.gif");
+    // Behind the header and its palette, as XMP is written: 20 blocks of 255 bytes.
+    let palette = 3 << ((plain[10] & 7) + 1);
+    let (header, rest) = plain.split_at(13 + palette);
+    let mut with_xmp = [header, b"\x21\xff\x0bXMP DataXMP"].concat();
+    for _ in 0..20 {
+        with_xmp.push(255);
+        with_xmp.extend([b' '; 255]);
+    }
+    with_xmp.push(0);
+    with_xmp.extend(rest);
+    let limits = Limits {
+        max_pixels: 64 * 64,
+        ..Limits::default()
+    };
+    let decoded = decode_and_fit(&with_xmp, Fit::Resize, Size::MNIST, &limits);
+    assert_eq!(decoded.unwrap(), fit(&plain, Fit::Resize));
+}
+
+#[test]
 fn a_frame_larger_than_its_canvas_is_refused() {
     // One pixel, and a frame of 2^24 × 2^24 pixels that take no bits.
     let file = b"RIFF\x46\0\0\0WEBPVP8L\x08\0\0\0\x2f\0\0\0\0\x88\x88\x08\

@@ -12,6 +12,9 @@ use crate::preprocess::{Budget, PictureError};
 /// The tables of LZW, palettes, and a buffer to read through.
 const SMALL_PARTS: u64 = 256 << 10;
 
+/// The longest metadata (XMP, a colour profile) that the decoder keeps; what it keeps of pixels is checked here.
+const METADATA: NonZeroU64 = NonZeroU64::new(8 << 20).unwrap();
+
 /// Where the first frame lies on its canvas.
 struct First {
     width: usize,
@@ -34,16 +37,16 @@ impl First {
 }
 
 pub fn outline(bytes: &[u8], budget: &Budget) -> Result<Outline, PictureError> {
-    let (decoder, first) = open(bytes, budget)?;
+    let (_, first) = open(bytes, budget)?;
     let decoded = (first.width * first.height * first.layout().channels()) as u64;
     let indices = (first.wide * first.high) as u64;
-    let metadata = [decoder.xmp_metadata(), decoder.icc_profile()];
-    let metadata: usize = metadata.into_iter().flatten().map(<[u8]>::len).sum();
+    // XMP and a colour profile are parts of the file, of which a later one takes an earlier one's place.
+    let metadata = (bytes.len() as u64).min(2 * METADATA.get());
     Ok(Outline {
         kind: "GIF",
         width: first.width,
         height: first.height,
-        decoding: decoded + indices + grown(metadata as u64) + SMALL_PARTS,
+        decoding: decoded + indices + grown(metadata) + SMALL_PARTS,
         decoded,
     })
 }
@@ -81,9 +84,7 @@ fn open<'a>(
     let failed = |error| budget.undecodable("GIF", error);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
-    if let Some(limit) = NonZeroU64::new(budget.limits.max_pixels) {
-        options.set_memory_limit(MemoryLimit::Bytes(limit));
-    }
+    options.set_memory_limit(MemoryLimit::Bytes(METADATA));
     let mut decoder = options
         .read_info(Timed::new(bytes, budget))
         .map_err(failed)?;
