@@ -15,6 +15,10 @@ use crate::preprocess::{self, Fit, Limits, PictureError, Size};
 const SMALL_BYTES: usize = 8 * 1024;
 const SMALL_PIXELS: u64 = 64 * 64;
 
+/// However small it is, a JPEG is never decoded there: its decoder hands work to a pool of threads that all JPEGs share,
+/// and waits behind what the pool has to do for large ones.
+const JPEG: [u8; 2] = [0xff, 0xd8];
+
 #[derive(Debug)]
 pub(super) struct Decoding {
     limits: Limits,
@@ -53,7 +57,7 @@ impl Decoding {
         permit: Permit,
     ) -> Result<(Vec<u8>, Permit), Error> {
         let limits = self.limits;
-        if image.len() <= SMALL_BYTES {
+        if image.len() <= SMALL_BYTES && !image.starts_with(&JPEG) {
             let small = Limits {
                 max_pixels: limits.max_pixels.min(SMALL_PIXELS),
                 ..limits
@@ -94,4 +98,37 @@ fn unharmed<T>(work: impl FnOnce() -> Result<T, PictureError>) -> Result<T, Erro
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|_| Error::Decoder)?
         .map_err(Error::Picture)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::serving::Admission;
+
+    /// The header of a BMP of one pixel, which is missing.
+    fn bmp_without_pixels() -> Bytes {
+        let mut file = b"BM".to_vec();
+        file.extend([0_u32, 0, 54, 40, 1, 1].map(u32::to_le_bytes).concat());
+        file.extend([1, 0, 24, 0]);
+        file.resize(54, 0);
+        file.into()
+    }
+
+    #[test]
+    fn a_small_picture_waits_for_no_other_thread_but_a_jpeg_does() {
+        let decoding = Decoding::new(Limits::default());
+        let _all_turns = decoding
+            .turns
+            .try_acquire_many(decoding.turns.available_permits() as u32);
+        let admission = Admission::new(2);
+        let is_done = |image: Bytes| {
+            let permit = admission.try_admit().expect("a place");
+            let decode = decoding.decode(image, Fit::Auto, Size::MNIST, permit);
+            decode.now_or_never().is_some()
+        };
+        assert!(is_done(bmp_without_pixels()));
+        assert!(!is_done(Bytes::from_static(&[0xff, 0xd8, 0xff, 0xd9])));
+    }
 }
