@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::{Error, Permit};
 use crate::preprocess::{self, Fit, Limits, PictureError, Size};
@@ -14,7 +14,6 @@ use crate::preprocess::{self, Fit, Limits, PictureError, Size};
 /// The largest picture that is decoded on the thread that read it.
 const SMALL_BYTES: usize = 8 * 1024;
 const SMALL_PIXELS: u64 = 64 * 64;
-
 /// However small it is, a JPEG is never decoded there: its decoder hands work to a pool of threads that all JPEGs share,
 /// and waits behind what the pool has to do for large ones.
 const JPEG: [u8; 2] = [0xff, 0xd8];
@@ -69,20 +68,57 @@ impl Decoding {
             }
         }
         let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let memory = Arc::clone(&self.memory);
-        let decoding = tokio::task::spawn_blocking(move || {
-            let decoded = unharmed(|| {
-                let headers = hold(&memory, preprocess::HEADERS * image.len() as u64, &limits);
-                let needed = preprocess::memory(&image, fit, size, &limits)?;
-                // Who holds some and waits for more may wait for another who does.
-                drop(headers);
-                let _held = hold(&memory, needed, &limits);
-                preprocess::decode_and_fit(&image, fit, size, &limits)
-            });
+        let job = Job {
+            image,
+            fit,
+            size,
+            limits,
+            memory: Arc::clone(&self.memory),
+        };
+        let (answer, decoded) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            // A caller that is gone dropped its receiver.
+            let decoded = unharmed(|| job.run(|| answer.is_closed()));
             drop(turn);
-            decoded.map(|pixels| (pixels, permit))
+            if let Some(decoded) = decoded.transpose() {
+                let _gone = answer.send(decoded.map(|pixels| (pixels, permit)));
+            }
         });
-        decoding.await.map_err(|_| Error::Decoder)?
+        decoded.await.map_err(|_| Error::Decoder)?
+    }
+}
+
+/// A picture to decode on a thread that may be blocked.
+struct Job {
+    image: Bytes,
+    fit: Fit,
+    size: Size,
+    limits: Limits,
+    memory: Arc<Semaphore>,
+}
+
+impl Job {
+    /// The grey values, unless the caller was gone before there was memory for them.
+    fn run(&self, is_given_up: impl Fn() -> bool) -> Result<Option<Vec<u8>>, PictureError> {
+        let Self {
+            image,
+            fit,
+            size,
+            limits,
+            memory,
+        } = self;
+        let headers = hold(memory, preprocess::HEADERS * image.len() as u64, limits);
+        if is_given_up() {
+            return Ok(None);
+        }
+        let needed = preprocess::memory(image, *fit, *size, limits)?;
+        // Who holds some and waits for more may wait for another who does.
+        drop(headers);
+        let _held = hold(memory, needed, limits);
+        if is_given_up() {
+            return Ok(None);
+        }
+        preprocess::decode_and_fit(image, *fit, *size, limits).map(Some)
     }
 }
 
@@ -102,6 +138,8 @@ fn unharmed<T>(work: impl FnOnce() -> Result<T, PictureError>) -> Result<T, Erro
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use futures_util::FutureExt;
 
     use super::*;
@@ -130,5 +168,32 @@ mod tests {
         };
         assert!(is_done(bmp_without_pixels()));
         assert!(!is_done(Bytes::from_static(&[0xff, 0xd8, 0xff, 0xd9])));
+    }
+
+    #[test]
+    fn a_picture_that_was_given_up_is_decoded_no_further() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.expect("a runtime");
+        let _inside = runtime.enter();
+        let job = |image| Job {
+            image,
+            fit: Fit::Auto,
+            size: Size::MNIST,
+            limits: Limits::default(),
+            memory: Arc::new(Semaphore::new(Limits::default().max_memory as usize)),
+        };
+        let no_picture = job(Bytes::from_static(b"no picture"));
+        assert!(no_picture.run(|| false).is_err());
+        assert_eq!(no_picture.run(|| true), Ok(None), "its headers were read");
+
+        let no_pixels = job(bmp_without_pixels());
+        assert!(no_pixels.run(|| false).is_err());
+        let looks = Cell::new(0);
+        let at_the_second_look = || looks.replace(looks.get() + 1) == 1;
+        assert_eq!(
+            no_pixels.run(at_the_second_look),
+            Ok(None),
+            "it was decoded"
+        );
     }
 }
