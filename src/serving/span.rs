@@ -8,30 +8,29 @@ use tracing::field::Empty;
 use super::batcher::Timing;
 use super::{Error, Model};
 
-/// The span of a request for tensors; [`end`] fills it.
-pub(super) fn infer() -> Span {
-    tracing::debug_span!(
-        "infer",
-        model = Empty,
-        version = Empty,
-        batch = Empty,
-        queue_us = Empty,
-        compute_us = Empty,
-        error = Empty,
-    )
+/// A span of that name, whose fields [`end`] fills.
+macro_rules! request {
+    ($name:literal) => {
+        tracing::debug_span!(
+            $name,
+            model = Empty,
+            version = Empty,
+            batch = Empty,
+            queue_us = Empty,
+            compute_us = Empty,
+            error = Empty,
+        )
+    };
 }
 
-/// The span of a request to classify a picture; [`end`] fills it.
+/// The span of a request for tensors.
+pub(super) fn infer() -> Span {
+    request!("infer")
+}
+
+/// The span of a request to classify a picture.
 pub(super) fn classify() -> Span {
-    tracing::debug_span!(
-        "classify",
-        model = Empty,
-        version = Empty,
-        batch = Empty,
-        queue_us = Empty,
-        compute_us = Empty,
-        error = Empty,
-    )
+    request!("classify")
 }
 
 /// Says which model answered and how long it took, or why there is no answer.
