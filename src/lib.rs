@@ -5,7 +5,8 @@
 //! - [`network`] (feature `network`): that → a network in Burn; a batch of inputs → a batch of outputs.
 //! - [`telemetry`], [`readiness`], [`preprocess`] (a picture's bytes → a model's input), and all below: feature `server`.
 //! - [`serving`]: which model, which batch; the one path of every request.
-//! - [`grpc`] and [`http`]: the doors. They translate, and do nothing else.
+//! - [`grpc`] and [`http`]: the doors. They translate, and do nothing else. [`server`] has the listeners and threads, and
+//!   hands them requests.
 //! - [`cli`]: one file a subcommand. [`npy`] and [`idx`]: two small file formats of theirs.
 //!
 //! Features: `network` and `server`, which has `network` with it, are both on by default. Without them the crate reads
@@ -41,9 +42,13 @@ pub mod preprocess;
 #[cfg(feature = "server")]
 pub mod readiness;
 #[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
 pub mod serving;
 pub mod source;
 #[cfg(feature = "server")]
 pub mod telemetry;
 #[cfg(feature = "server")]
 mod thread_time;
+#[cfg(feature = "server")]
+mod transport;

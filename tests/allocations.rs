@@ -13,10 +13,10 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use kiln::grpc::proto::mnist::predict_request::Input;
 use kiln::grpc::proto::mnist::{PredictRequest, PredictResponse};
-use kiln::grpc::{Config, Server};
 use kiln::network::Backend;
 use kiln::preprocess;
 use kiln::readiness::Readiness;
+use kiln::server::{Config, Server};
 use kiln::serving::batcher;
 use kiln::serving::classifier::PixelRange;
 use kiln::serving::{self, Entry, Limits, Repository, Serving};

@@ -6,8 +6,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use kiln::http::Server;
 use kiln::readiness::Readiness;
+use kiln::server::Side as Server;
 use kiln::telemetry::{Rejection, Telemetry};
 
 /// Far more than any answer takes, and less than the listener's own timeouts; a test that meets it has failed.

@@ -7,13 +7,13 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln::grpc;
 use kiln::grpc::proto::mnist::PredictRequest;
 use kiln::grpc::proto::mnist::mnist_service_client::MnistServiceClient;
 use kiln::grpc::proto::mnist::predict_request::Input;
 use kiln::network::Backend;
 use kiln::preprocess;
 use kiln::readiness::Readiness;
+use kiln::server::{Config, Server as InProcess};
 use kiln::serving::batcher;
 use kiln::serving::classifier::PixelRange;
 use kiln::serving::{self, Entry, Limits, Repository, Serving};
@@ -65,11 +65,11 @@ async fn a_server_without_models_yet_answers_and_says_that_it_is_not_ready() {
         Arc::clone(&telemetry),
         limits,
     ));
-    let server = grpc::Server {
+    let server = InProcess {
         serving,
         telemetry: Arc::clone(&telemetry),
         readiness: readiness.clone(),
-        config: grpc::Config {
+        config: Config {
             threads: 2,
             max_message_bytes: 1 << 16,
             max_buffered_bytes: 1 << 20,

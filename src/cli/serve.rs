@@ -11,10 +11,9 @@ use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ModelArgs, PixelArgs};
-use crate::grpc;
-use crate::http;
 use crate::preprocess;
 use crate::readiness::Readiness;
+use crate::server::{Config, Server, Side};
 use crate::serving::batcher;
 use crate::serving::{self, Entry, Limits, Model, Repository, Serving};
 use crate::source::Source;
@@ -121,7 +120,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     // meanwhile is told that the server is not ready.
     let listener = tokio::net::TcpListener::from_std(bind(args.grpc_listen)?)?;
     let grpc_addr = listener.local_addr()?;
-    let http = http::Server::start(
+    let http = Side::start(
         bind(args.http_listen)?,
         readiness.clone(),
         Arc::clone(&telemetry),
@@ -158,7 +157,7 @@ fn server(
     telemetry: &Arc<Telemetry>,
     readiness: &Readiness,
     repository: &Arc<Repository>,
-) -> grpc::Server {
+) -> Server {
     let max_message_bytes = args.max_message_bytes as usize;
     let limits = Limits {
         requests: args.max_requests as usize,
@@ -169,7 +168,7 @@ fn server(
             ..preprocess::Limits::default()
         },
     };
-    grpc::Server {
+    Server {
         serving: Arc::new(Serving::new(
             Arc::clone(repository),
             Arc::clone(telemetry),
@@ -177,7 +176,7 @@ fn server(
         )),
         telemetry: Arc::clone(telemetry),
         readiness: readiness.clone(),
-        config: grpc::Config {
+        config: Config {
             threads: threads(args),
             max_message_bytes,
             max_buffered_bytes: args.max_buffered_bytes as usize,

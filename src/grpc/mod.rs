@@ -1,9 +1,11 @@
-//! The gRPC door: transport, what every call has in common, services, and the server that puts them together.
+//! The gRPC door: what every call has in common, and the services.
 
 mod call;
+mod door;
 pub mod proto;
-mod server;
 mod services;
-mod transport;
 
-pub use server::{Config, Server};
+pub(crate) use door::Door;
+pub use services::Error;
+pub(crate) use services::health::Health;
+pub(crate) use services::{Parts, names};

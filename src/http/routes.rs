@@ -1,4 +1,4 @@
-//! What the side listener answers: the table of its routes.
+//! What is answered: the table of the routes.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::Sources;
+use super::Door;
 use crate::readiness::State;
 use crate::telemetry::{EXPOSITION_CONTENT_TYPE, OTHER};
 
@@ -20,7 +20,7 @@ type Answer = Response<Full<Bytes>>;
 struct Route {
     path: &'static str,
     what: &'static str,
-    get: fn(&Sources) -> Answer,
+    get: fn(&Door) -> Answer,
 }
 
 const ROUTES: [Route; 3] = [
@@ -42,18 +42,16 @@ const ROUTES: [Route; 3] = [
 ];
 
 /// Answers a request and counts it. The body of the request is not read.
-pub(super) fn answer(sources: &Sources, request: &Request<Incoming>) -> Answer {
+pub(super) fn answer(door: &Door, request: &Request<Incoming>) -> Answer {
     let start = Instant::now();
     let path = request.uri().path();
     let route = ROUTES.iter().find(|route| route.path == path);
     let answer = match route {
         None => not_found(),
-        Some(route) if [Method::GET, Method::HEAD].contains(request.method()) => {
-            (route.get)(sources)
-        }
+        Some(route) if [Method::GET, Method::HEAD].contains(request.method()) => (route.get)(door),
         Some(_) => method_not_allowed(),
     };
-    sources.telemetry.http_finished(
+    door.telemetry.http_finished(
         method_label(request.method()),
         route.map_or(OTHER, |route| route.path),
         answer.status().as_u16(),
@@ -62,8 +60,8 @@ pub(super) fn answer(sources: &Sources, request: &Request<Incoming>) -> Answer {
     answer
 }
 
-fn metrics(sources: &Sources) -> Answer {
-    match sources.telemetry.exposition() {
+fn metrics(door: &Door) -> Answer {
+    match door.telemetry.exposition() {
         Ok(exposition) => with_type(StatusCode::OK, EXPOSITION, exposition),
         Err(error) => {
             tracing::error!(%error, "cannot answer /metrics");
@@ -72,9 +70,9 @@ fn metrics(sources: &Sources) -> Answer {
     }
 }
 
-fn readyz(sources: &Sources) -> Answer {
+fn readyz(door: &Door) -> Answer {
     let unready = StatusCode::SERVICE_UNAVAILABLE;
-    match sources.readiness.state() {
+    match door.readiness.state() {
         State::Starting => text(unready, "starting: no model is warm yet\n"),
         State::Ready => text(StatusCode::OK, "ready\n"),
         State::Draining => text(unready, "draining: the server is shutting down\n"),

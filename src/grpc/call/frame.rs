@@ -7,30 +7,25 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use futures_util::stream;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::StreamBody;
-use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-use super::bounds::Bounds;
-use super::memory::{Held, Memory};
 use super::status;
 use crate::telemetry::Rejection;
+use crate::transport::bounds::Bounds;
+use crate::transport::memory::{Held, Memory};
+use crate::transport::pace::Pace;
+use crate::transport::refused::Refused;
 
 /// A flag, and four bytes of length.
 pub(crate) const PREFIX: usize = 5;
 /// First room for a message that comes in several pieces: its length is but a claim.
 const FIRST_ROOM: usize = 4 * 1024;
-/// In so long at least [`PROGRESS`] bytes of a message must come, or the rest of it. A phone that changes its network is
-/// silent for two or three seconds.
-const PAUSE: Duration = Duration::from_secs(5);
-/// 50 kbit/s, as slow as a telephone line.
-const PROGRESS: usize = 32 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -118,11 +113,11 @@ where
                     self.keep(data);
                     return Ok(partial.into_message());
                 }
-                data = match timeout_at(pace.until, self.data()).await {
-                    Ok(data) => data?.ok_or_else(status::cut_short)?,
-                    Err(_) => {
+                data = match pace.wait(self.data()).await {
+                    Ok(data) => data?.ok_or(Refused::CutShort)?,
+                    Err(stalled) => {
                         self.bounds.telemetry.rejected(Rejection::Deadline);
-                        return Err(status::stalled(PROGRESS, PAUSE));
+                        return Err(stalled.into());
                     }
                 };
             }
@@ -224,29 +219,6 @@ impl Partial {
     }
 }
 
-/// Until when more of a message must have come.
-struct Pace {
-    until: Instant,
-    /// Bytes that must have come by then.
-    due: usize,
-}
-
-impl Pace {
-    fn begin() -> Self {
-        Self {
-            until: Instant::now() + PAUSE,
-            due: PROGRESS,
-        }
-    }
-
-    fn came(&mut self, bytes: usize) {
-        self.due = self.due.saturating_sub(bytes);
-        if self.due == 0 {
-            *self = Self::begin();
-        }
-    }
-}
-
 /// The message that `data` begins with, if all of it is there.
 fn whole(data: &[u8], limit: usize) -> Result<Option<&[u8]>, Status> {
     let Some((&prefix, after)) = data.split_first_chunk::<PREFIX>() else {
@@ -266,7 +238,7 @@ fn length(prefix: [u8; PREFIX], limit: usize) -> Result<usize, Status> {
     }
     let length = u32::from_be_bytes(length) as usize;
     if length > limit {
-        return Err(status::too_large(limit));
+        return Err(Refused::TooLarge { limit }.into());
     }
     Ok(length)
 }
@@ -319,6 +291,8 @@ fn prefixed(length: usize) -> Vec<u8> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::time::Duration;
+
     use futures_util::StreamExt;
     use tonic::Code;
 

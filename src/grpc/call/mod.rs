@@ -1,11 +1,8 @@
 //! What every call has in common, whichever service it is for.
 
 mod body;
-pub(super) mod bounds;
-mod client;
 mod deadline;
 mod frame;
-pub(super) mod memory;
 mod record;
 pub(super) mod status;
 pub(super) mod stream;
@@ -25,11 +22,11 @@ use tower_service::Service;
 
 pub(super) use self::body::Answering;
 use self::body::Body;
-use self::bounds::Bounds;
 use self::frame::Messages;
-pub(super) use self::record::Record;
-use super::transport::backpressure::Reading;
-use super::transport::http2::Peer;
+pub(super) use self::record::{Record, Recorded};
+use crate::transport::backpressure::Reading;
+use crate::transport::bounds::Bounds;
+use crate::transport::connections::Peer;
 
 /// A call begins with this request of `peer`; its record follows the answer.
 pub(super) fn begin(
@@ -53,12 +50,8 @@ pub(super) struct Call {
 
 impl Call {
     fn new(request: Request<Incoming>, peer: &Peer, bounds: &Arc<Bounds>) -> Self {
-        let forwarded = bounds
-            .trust_forwarded_for
-            .then(|| client::forwarded(request.headers()))
-            .flatten();
         Self {
-            client: forwarded.unwrap_or(peer.address),
+            client: bounds.client(request.headers(), peer),
             request,
             reading: Arc::clone(&peer.reading),
             bounds: Arc::clone(bounds),

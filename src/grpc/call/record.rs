@@ -12,9 +12,10 @@ use http_body::{Body as HttpBody, Frame};
 use tonic::{Code, Status};
 
 use super::body::{Answering, Body};
-use super::bounds::Bounds;
-use super::{deadline, status};
+use super::deadline;
 use crate::telemetry::{Method, Rejection};
+use crate::transport::bounds::Bounds;
+use crate::transport::refused::Refused;
 
 /// A call that has begun. Dropped before its end, it was given up.
 pub(crate) struct Record {
@@ -44,7 +45,7 @@ impl Record {
         let Ok(response) = tokio::time::timeout(patience, answering).await else {
             self.bounds.telemetry.rejected(Rejection::Deadline);
             self.end(Code::DeadlineExceeded as i32);
-            let refusal = status::too_late(patience).into_http::<()>();
+            let refusal = Status::from(Refused::TooLate { patience }).into_http::<()>();
             return Ok(refusal.map(|()| Recorded::new(Body::empty(), None)));
         };
         let response = response?;

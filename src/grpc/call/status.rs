@@ -10,6 +10,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::preprocess::PictureError;
 use crate::serving::{Error, batcher};
+use crate::transport::refused::Refused;
 
 /// When a client that was turned away may come back.
 const RETRY: Duration = Duration::from_millis(100);
@@ -21,6 +22,21 @@ impl From<Error> for Status {
         match details(&error, &message) {
             Some(details) => Self::with_error_details(code, message, details),
             None => Self::new(code, message),
+        }
+    }
+}
+
+impl From<Refused> for Status {
+    fn from(refused: Refused) -> Self {
+        let message = refused.to_string();
+        match refused {
+            Refused::CutShort => Self::invalid_argument(message),
+            Refused::TooLarge { .. } => Self::resource_exhausted(message),
+            Refused::Stalled { .. } | Refused::TooLate { .. } => Self::deadline_exceeded(message),
+            Refused::OutOfMemory | Refused::OverShare { .. } => {
+                let details = ErrorDetails::with_retry_info(Some(RETRY));
+                Self::with_error_details(Code::ResourceExhausted, message, details)
+            }
         }
     }
 }
@@ -65,53 +81,6 @@ fn details(error: &Error, message: &str) -> Option<ErrorDetails> {
 pub(crate) fn no_message(error: &DecodeError) -> Status {
     Status::invalid_argument(format!(
         "the message is not what the service's proto says: {error}"
-    ))
-}
-
-/// What a call is answered with that ends before a message is whole.
-pub(crate) fn cut_short() -> Status {
-    Status::invalid_argument("the call ended before its message did")
-}
-
-/// What a message is answered with of which too little comes: less than `bytes` in `pause`.
-pub(crate) fn stalled(bytes: usize, pause: Duration) -> Status {
-    Status::deadline_exceeded(format!(
-        "a message began and did not go on: at least {} KiB of it must come every {pause:?}; send it again",
-        bytes / 1024
-    ))
-}
-
-/// What a message over the limit is answered with.
-pub(crate) fn too_large(limit: usize) -> Status {
-    Status::resource_exhausted(format!(
-        "the message is larger than {limit} bytes: send a smaller one; \
-         pictures may be larger if the server is started with a larger --max-message-bytes"
-    ))
-}
-
-/// What a request is answered with that the others left no memory for.
-pub(crate) fn out_of_memory() -> Status {
-    come_back("the server holds as many bytes of requests as it may; try again after a pause")
-}
-
-/// What a request is answered with whose client would hold more than `share` bytes.
-pub(crate) fn too_much_for_one_client(share: usize) -> Status {
-    come_back(format!(
-        "large requests of one client may hold {share} bytes at once: wait for answers before sending more, \
-         or start the server with a larger --max-buffered-bytes"
-    ))
-}
-
-fn come_back(message: impl Into<String>) -> Status {
-    let details = ErrorDetails::with_retry_info(Some(RETRY));
-    Status::with_error_details(Code::ResourceExhausted, message, details)
-}
-
-/// What a call that took too long is answered with.
-pub(crate) fn too_late(patience: Duration) -> Status {
-    Status::deadline_exceeded(format!(
-        "no answer within {patience:?}: send the request faster, allow more time, \
-         or start the server with a larger --request-timeout"
     ))
 }
 

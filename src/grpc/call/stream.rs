@@ -117,8 +117,8 @@ where
         let client = self.messages.client();
         let held = match self.messages.memory().wait(message.held, client).await {
             Ok(held) => held,
-            Err(status) => {
-                let refused = async move { frame::encode(&I::failed(&status)) };
+            Err(refused) => {
+                let refused = async move { frame::encode(&I::failed(&refused.into())) };
                 return Ok(Some(Task(tokio::spawn(refused))));
             }
         };

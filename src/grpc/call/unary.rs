@@ -14,7 +14,7 @@ use tonic::Status;
 use tonic::metadata::GRPC_CONTENT_TYPE;
 
 use super::frame::{self, Messages};
-use super::status;
+use crate::transport::refused::Refused;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -33,7 +33,7 @@ where
     let answered = async {
         let message = match &mut messages {
             Some(messages) => read_one(messages).await?,
-            None => return Err(status::cut_short()),
+            None => return Err(Refused::CutShort.into()),
         };
         // Nobody reads on: HTTP/2 is to throw away what else the client sends, and not to keep it until the answer.
         messages = None;
@@ -56,7 +56,7 @@ async fn read_one<B>(messages: &mut Messages<B>) -> Result<frame::Message, Statu
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    let message = messages.next().await?.ok_or_else(status::cut_short)?;
+    let message = messages.next().await?.ok_or(Refused::CutShort)?;
     if messages.has_more() {
         let reason = "more than one message, and the method takes one";
         return Err(Status::invalid_argument(reason));

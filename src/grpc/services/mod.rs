@@ -1,6 +1,6 @@
 //! The services. A new one is a file, a row of [`TABLE`], and names for the labels of its methods in `telemetry`.
 
-pub(super) mod health;
+pub(crate) mod health;
 mod mnist;
 mod reflection;
 mod service;
@@ -8,10 +8,10 @@ mod service;
 use std::sync::Arc;
 
 use tonic_reflection::pb as reflected;
-pub(super) use tonic_reflection::server::Error;
+pub use tonic_reflection::server::Error;
 
 use self::mnist::Mnist;
-pub(super) use self::service::Parts;
+pub(crate) use self::service::Parts;
 use self::service::{Generated, Service};
 use super::call::{Answering, Call};
 use super::proto;
@@ -60,7 +60,7 @@ const TABLE: [Row; 4] = [
 ];
 
 /// The names of the services that health answers for.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     TABLE
         .iter()
         .filter(|row| row.has_health)

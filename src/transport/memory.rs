@@ -9,9 +9,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::Status;
 
-use super::status;
+use super::refused::Refused;
 
 /// Bytes that are free, shared by clones.
 ///
@@ -76,19 +75,19 @@ impl Memory {
     }
 
     /// Takes `bytes` for a message that came in one piece. It is small, so nobody counts whose it is.
-    pub fn take(&self, bytes: usize) -> Result<Held, Status> {
+    pub fn take(&self, bytes: usize) -> Result<Held, Refused> {
         let bytes = take(&self.calls.free, bytes)?;
         Ok(Held { bytes, share: None })
     }
 
     /// For a message of `client` that comes in several pieces: no bytes yet.
-    pub fn begin(&self, client: IpAddr) -> Result<Held, Status> {
+    pub fn begin(&self, client: IpAddr) -> Result<Held, Refused> {
         self.calls.begin(client)
     }
 
     /// Takes as many bytes as `arrived` has, but as those of an item of a stream of `client`, as soon as they are free.
     /// If there is no room to wait, or not for this client, the item is refused.
-    pub async fn wait(&self, arrived: Held, client: IpAddr) -> Result<Held, Status> {
+    pub async fn wait(&self, arrived: Held, client: IpAddr) -> Result<Held, Refused> {
         let bytes = arrived.bytes.num_permits();
         if let Ok(bytes) = take(&self.items, bytes) {
             return Ok(Held { bytes, share: None });
@@ -98,7 +97,7 @@ impl Memory {
         drop(arrived);
         room?;
         let taken = Arc::clone(&self.items).acquire_many_owned(amount(bytes));
-        let bytes = taken.await.map_err(|_| status::out_of_memory())?;
+        let bytes = taken.await.map_err(|_| Refused::OutOfMemory)?;
         Ok(Held { bytes, share: None })
     }
 }
@@ -113,7 +112,7 @@ impl Memory {
 
 impl Held {
     /// Takes so many bytes more.
-    pub fn grow(&mut self, more: usize) -> Result<(), Status> {
+    pub fn grow(&mut self, more: usize) -> Result<(), Refused> {
         if let Some(share) = &mut self.share {
             share.grow(more)?;
         }
@@ -123,7 +122,7 @@ impl Held {
 }
 
 impl Pool {
-    fn begin(self: &Arc<Self>, client: IpAddr) -> Result<Held, Status> {
+    fn begin(self: &Arc<Self>, client: IpAddr) -> Result<Held, Refused> {
         Ok(Held {
             bytes: take(&self.free, 0)?,
             share: Some(Share {
@@ -141,11 +140,13 @@ impl Pool {
 }
 
 impl Share {
-    fn grow(&mut self, more: usize) -> Result<(), Status> {
+    fn grow(&mut self, more: usize) -> Result<(), Refused> {
         let mut clients = self.pool.clients();
         let held = clients.get(&self.client).map_or(0, |&held| held) + more;
         if held > self.pool.share {
-            return Err(status::too_much_for_one_client(self.pool.share));
+            return Err(Refused::OverShare {
+                share: self.pool.share,
+            });
         }
         clients.insert(self.client, held);
         self.bytes += more;
@@ -168,12 +169,12 @@ fn semaphore(bytes: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)))
 }
 
-fn take(free: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
+fn take(free: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
     let taken = Arc::clone(free).try_acquire_many_owned(amount(bytes));
-    taken.map_err(|_| status::out_of_memory())
+    taken.map_err(|_| Refused::OutOfMemory)
 }
 
-/// A message is never as long as `u32::MAX`: gRPC says its length in that type.
+/// A message is never as long as `u32::MAX`: gRPC says its length in that type, and --max-message-bytes has it too.
 fn amount(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
@@ -194,14 +195,13 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use futures_util::FutureExt;
-    use tonic::Code;
 
     use super::*;
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     /// What a client holds of a message that has come so far.
-    fn arrived(memory: &Memory, client: IpAddr, bytes: usize) -> Result<Held, Status> {
+    fn arrived(memory: &Memory, client: IpAddr, bytes: usize) -> Result<Held, Refused> {
         let mut held = memory.begin(client)?;
         held.grow(bytes).map(|()| held)
     }
@@ -214,7 +214,7 @@ mod tests {
         let mut second = Box::pin(item());
         assert!(second.as_mut().now_or_never().is_none());
         let third = item().now_or_never().expect("an answer at once");
-        assert_eq!(third.unwrap_err().code(), Code::ResourceExhausted);
+        assert_eq!(third.unwrap_err(), Refused::OutOfMemory);
         drop(memory.take(200).expect("the calls' own bytes"));
         drop(first);
         let _second = second.now_or_never().expect("its turn").unwrap();
@@ -228,9 +228,8 @@ mod tests {
         let held: Vec<_> = (0..10)
             .map(|_| arrived(&memory, CLIENT, 100).unwrap())
             .collect();
-        let status = arrived(&memory, CLIENT, 1).unwrap_err();
-        assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
-        assert!(status.message().contains("1000 bytes"), "{status}");
+        let refused = arrived(&memory, CLIENT, 1).unwrap_err();
+        assert_eq!(refused, Refused::OverShare { share: 1000 });
         drop(arrived(&memory, other, 1000).expect("its own share"));
         drop(held);
         assert!(memory.calls.clients().is_empty());
@@ -249,11 +248,11 @@ mod tests {
             waiting.push(item);
         }
         let sixth = memory.wait(arrived(&memory, CLIENT, 100).unwrap(), CLIENT);
-        let status = sixth.now_or_never().expect("an answer at once");
-        assert_eq!(status.unwrap_err().code(), Code::ResourceExhausted);
+        let sixth = sixth.now_or_never().expect("an answer at once");
+        assert_eq!(sixth.unwrap_err(), Refused::OverShare { share: 500 });
         let whole = memory.wait(memory.take(100).unwrap(), CLIENT);
-        let status = whole.now_or_never().expect("an answer at once");
-        assert_eq!(status.unwrap_err().code(), Code::ResourceExhausted);
+        let whole = whole.now_or_never().expect("an answer at once");
+        assert_eq!(whole.unwrap_err(), Refused::OverShare { share: 500 });
         let other = [192, 0, 2, 1].into();
         let item = arrived(&memory, other, 100).unwrap();
         assert!(memory.wait(item, other).now_or_never().is_none());

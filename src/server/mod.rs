@@ -1,8 +1,11 @@
-//! The server that carries the services, from its listener to the end of its drain.
+//! The server under the doors: its listeners, its threads, and the end of its drain.
+
+mod side;
+mod thread;
 
 use std::io;
 use std::sync::Arc;
-use std::thread;
+use std::thread::Builder as ThreadBuilder;
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -10,24 +13,24 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-use super::call;
-use super::call::bounds::Bounds;
-use super::call::memory::Memory;
-use super::services::health::Health;
-use super::services::{self, Parts, Services};
-use super::transport::backpressure::Gate;
-use super::transport::connections::{Connection, Threads, accept};
-use super::transport::http2::{self, Peer};
-use super::transport::pulse::Pulse;
+pub use side::Side;
+use thread::Thread;
+
+use crate::grpc::{self, Health};
 use crate::readiness::Readiness;
 use crate::serving::Serving;
 use crate::serving::batcher::Lane;
 use crate::telemetry::Telemetry;
+use crate::transport::backpressure::Gate;
+use crate::transport::bounds::Bounds;
+use crate::transport::connections::{Connection, Threads, accept};
+use crate::transport::memory::Memory;
+use crate::transport::pulse::Pulse;
 
-/// How calls are bounded.
+/// How requests are bounded.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Threads that read and answer calls, at least 1.
+    /// Threads that read and answer requests, at least 1.
     pub threads: usize,
     /// Largest request message.
     pub max_message_bytes: usize,
@@ -35,18 +38,18 @@ pub struct Config {
     pub max_buffered_bytes: usize,
     /// Longest until an answer begins, the request's arrival included.
     pub request_timeout: Duration,
-    /// Longest a shutdown waits for calls that run.
+    /// Longest a shutdown waits for requests that run.
     pub drain_timeout: Duration,
     /// Whether `x-forwarded-for` tells who the client is.
     pub trust_forwarded_for: bool,
 }
 
-/// The gRPC server, put together.
+/// The server, put together.
 #[derive(Debug)]
 pub struct Server {
     /// Where requests go.
     pub serving: Arc<Serving>,
-    /// Where calls are counted.
+    /// Where requests are counted.
     pub telemetry: Arc<Telemetry>,
     /// What health tells.
     pub readiness: Readiness,
@@ -64,7 +67,7 @@ impl Server {
     /// # Errors
     /// If a service cannot be put together or a thread cannot be started.
     pub async fn serve(self, listener: TcpListener) -> Result<(), Error> {
-        let health = Health::new(services::names(), &self.readiness).await;
+        let health = Health::new(grpc::names(), &self.readiness).await;
         let memory = Memory::new(
             self.config.max_buffered_bytes,
             self.config.max_message_bytes,
@@ -76,7 +79,7 @@ impl Server {
             let serving = self.thread(threads.add(), &lane, &health, &memory)?;
             let measuring = pulse.measure(Arc::clone(&self.telemetry))?;
             let (runtime, running) = (runtime()?, running.clone());
-            thread::Builder::new()
+            ThreadBuilder::new()
                 .name(format!("kiln-serve-{index}"))
                 .spawn(move || {
                     runtime.spawn(measuring);
@@ -107,7 +110,7 @@ impl Server {
         Ok(())
     }
 
-    /// What one thread does: it answers the calls on its connections.
+    /// What one thread does.
     fn thread<C: Stream<Item = Connection>>(
         &self,
         connections: C,
@@ -115,12 +118,6 @@ impl Server {
         health: &Health,
         memory: &Memory,
     ) -> Result<impl Future<Output = ()> + use<C>, Error> {
-        let services = Arc::new(Services::new(&Parts {
-            serving: &self.serving,
-            telemetry: &self.telemetry,
-            lane,
-            health,
-        })?);
         // Each thread has its own, since one that all threads count their uses of would go from core to core.
         let bounds = Arc::new(Bounds {
             telemetry: Arc::clone(&self.telemetry),
@@ -129,17 +126,18 @@ impl Server {
             request_timeout: self.config.request_timeout,
             trust_forwarded_for: self.config.trust_forwarded_for,
         });
-        let answer = move |peer: &Peer, request| {
-            let (record, call) = call::begin(request, peer, &bounds);
-            record.follow(services.answer(call))
+        let parts = grpc::Parts {
+            serving: &self.serving,
+            telemetry: &self.telemetry,
+            lane,
+            health,
         };
-        let gate = Gate::new(lane.clone(), Arc::clone(&self.telemetry));
-        Ok(http2::serve(
-            connections,
-            gate,
-            self.readiness.clone(),
-            answer,
-        ))
+        let thread = Thread {
+            grpc: Arc::new(grpc::Door::new(&parts, &bounds)?),
+            gate: Arc::new(Gate::new(lane.clone(), Arc::clone(&self.telemetry))),
+            readiness: self.readiness.clone(),
+        };
+        Ok(thread.serve(connections))
     }
 }
 
@@ -151,7 +149,7 @@ pub enum Error {
     Thread(#[from] io::Error),
     /// The descriptors do not make a reflection service.
     #[error("gRPC reflection: {0}")]
-    Reflection(#[from] services::Error),
+    Reflection(#[from] grpc::Error),
 }
 
 fn runtime() -> io::Result<Runtime> {

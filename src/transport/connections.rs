@@ -15,6 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::backpressure::Reading;
+
 /// Connections at once; the next ones wait in the listener's backlog. Below
 /// the usual limit of 1024 descriptors, so that files and the HTTP side have some left.
 const MAX_CONNECTIONS: usize = 768;
@@ -25,6 +27,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 const PREFACE_PAUSE: Duration = Duration::from_millis(20);
+
+/// Whoever is at the other end of a connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub address: IpAddr,
+    /// How the connection is read.
+    pub reading: Arc<Reading>,
+}
 
 /// Accepts on `listener` for as long as it is polled.
 pub(crate) async fn accept(listener: TcpListener, threads: Threads) {

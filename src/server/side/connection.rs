@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::{Sources, routes};
+use crate::http::Door;
 
 /// For a request's headers, and for the silence between two requests. Short, so that silent
 /// connections cannot keep a probe waiting for a place; Prometheus simply connects again.
@@ -26,13 +26,9 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
 /// Serves the connection until it ends, is too old, or `closing` loses its sender.
-pub(super) async fn run(
-    stream: TcpStream,
-    sources: Arc<Sources>,
-    mut closing: watch::Receiver<()>,
-) {
+pub(super) async fn run(stream: TcpStream, door: Arc<Door>, mut closing: watch::Receiver<()>) {
     let answer = service_fn(|request| {
-        let response = routes::answer(&sources, &request);
+        let response = door.answer(&request);
         async { Ok::<_, Infallible>(response) }
     });
     let mut connection = pin!(

@@ -1,26 +1,23 @@
-//! HTTP/2 on the connections of one thread.
+//! HTTP/2 on one connection.
 //!
 //! hyper serves them. tonic's own server does not: it finds a service through a router and wraps bodies and futures in
 //! boxes on the way, which costs as much as the forward pass of a small network.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::task::JoinSet;
 
-use super::backpressure::{Gate, Gated, Reading};
-use super::connections::Connection;
+use super::backpressure::{Gate, Gated};
+use super::connections::{Connection, Peer};
 use crate::readiness::Readiness;
 
 /// A peer that says nothing for so long is pinged, and is gone if it does not answer the ping in time.
@@ -36,47 +33,9 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Largest request headers.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
-/// Whoever is at the other end of a connection.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    pub address: IpAddr,
-    /// How the connection is read.
-    pub reading: Arc<Reading>,
-}
-
-/// Serves `connections`, with what `answer` makes of each request, until there are no more or the server drains, and
-/// then until those that are open have answered what they were asked.
+/// Serves a connection, with what `answer` makes of each request, until it ends or the server drains, and then until it
+/// has answered what it was asked.
 pub(crate) async fn serve<A, F, B>(
-    connections: impl Stream<Item = Connection>,
-    gate: Gate,
-    readiness: Readiness,
-    answer: A,
-) where
-    A: Fn(&Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
-    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
-{
-    let gate = Arc::new(gate);
-    let mut connections = pin!(connections);
-    let mut draining = pin!(readiness.draining());
-    let mut open = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = &mut draining => break,
-            Some(_) = open.join_next() => {}
-            connection = connections.next() => match connection {
-                Some(connection) => {
-                    let gate = Arc::clone(&gate);
-                    open.spawn(serve_one(connection, gate, readiness.clone(), answer.clone()));
-                }
-                None => break,
-            },
-        }
-    }
-    while open.join_next().await.is_some() {}
-}
-
-async fn serve_one<A, F, B>(
     connection: Connection,
     gate: Arc<Gate>,
     readiness: Readiness,

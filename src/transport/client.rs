@@ -9,7 +9,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The last address in `x-forwarded-for`, which the proxy in front wrote: the others are what the
 /// client says of itself.
-pub(crate) fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+pub(super) fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     let header = headers.get_all(FORWARDED_FOR).iter().next_back()?;
     let last = header.to_str().ok()?.rsplit(',').next()?;
     last.trim().parse().ok()

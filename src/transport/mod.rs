@@ -1,0 +1,12 @@
+//! The ground that every door stands on: connections, when each of them is read, and what a request may hold before it is
+//! whole. Knows no door.
+
+pub(crate) mod backpressure;
+pub(crate) mod bounds;
+pub(crate) mod client;
+pub(crate) mod connections;
+pub(crate) mod http2;
+pub(crate) mod memory;
+pub(crate) mod pace;
+pub(crate) mod pulse;
+pub(crate) mod refused;
