@@ -3,11 +3,13 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
 use super::call::{self, Recorded};
 use super::services::{Error, Parts, Services};
+use super::web::{self, Form, Sent};
 use crate::transport::bounds::Bounds;
 use crate::transport::connections::Peer;
 
@@ -29,13 +31,17 @@ impl Door {
         })
     }
 
-    /// Answers a call, whatever it is.
+    /// Answers a call, whatever it is, in the form that it came in.
     pub fn answer(
         &self,
         peer: &Peer,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<Recorded>, Infallible>> + Send + use<> {
+    ) -> impl Future<Output = Result<Response<web::Answer<Recorded>>, Infallible>> + Send + use<>
+    {
+        let form = Form::of(request.headers());
+        let request = request.map(|body| Sent::new(body, form));
         let (record, call) = call::begin(request, peer, &self.bounds);
-        record.follow(self.services.answer(call))
+        let answer = record.follow(self.services.answer(call));
+        answer.map_ok(move |answer| web::Answer::new(answer, form))
     }
 }

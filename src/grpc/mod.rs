@@ -1,9 +1,10 @@
-//! The gRPC door: what every call has in common, and the services.
+//! The gRPC door: what every call has in common, gRPC-Web, and the services.
 
 mod call;
 mod door;
 pub mod proto;
 mod services;
+mod web;
 
 pub(crate) use door::Door;
 pub use services::Error;

@@ -24,13 +24,14 @@ pub(super) use self::body::Answering;
 use self::body::Body;
 use self::frame::Messages;
 pub(super) use self::record::{Record, Recorded};
+use super::web::Sent;
 use crate::transport::backpressure::Reading;
 use crate::transport::bounds::Bounds;
 use crate::transport::connections::Peer;
 
 /// A call begins with this request of `peer`; its record follows the answer.
 pub(super) fn begin(
-    request: Request<Incoming>,
+    request: Request<Sent<Incoming>>,
     peer: &Peer,
     bounds: &Arc<Bounds>,
 ) -> (Record, Call) {
@@ -40,7 +41,7 @@ pub(super) fn begin(
 
 /// A call that has begun.
 pub(super) struct Call {
-    request: Request<Incoming>,
+    request: Request<Sent<Incoming>>,
     /// Who calls.
     pub client: IpAddr,
     /// How the call's connection is read.
@@ -49,13 +50,18 @@ pub(super) struct Call {
 }
 
 impl Call {
-    fn new(request: Request<Incoming>, peer: &Peer, bounds: &Arc<Bounds>) -> Self {
+    fn new(request: Request<Sent<Incoming>>, peer: &Peer, bounds: &Arc<Bounds>) -> Self {
         Self {
             client: bounds.client(request.headers(), peer),
             request,
             reading: Arc::clone(&peer.reading),
             bounds: Arc::clone(bounds),
         }
+    }
+
+    /// Whether it came by gRPC-Web, which has no streams of requests.
+    pub fn is_web(&self) -> bool {
+        self.request.body().is_web()
     }
 
     /// The service that is called, as in `/service/method`.
@@ -116,7 +122,7 @@ impl Call {
         Box::pin(async { Ok(answer.await?.map(Body::Tonic)) })
     }
 
-    fn messages(self) -> (Parts, Messages<Incoming>) {
+    fn messages(self) -> (Parts, Messages<Sent<Incoming>>) {
         let (head, body) = self.request.into_parts();
         (head, Messages::new(body, self.client, &self.bounds))
     }
@@ -125,6 +131,12 @@ impl Call {
     #[expect(clippy::unused_self, reason = "the call is over")]
     pub fn refuse(self, status: Response<()>) -> Answering {
         Box::pin(ready(Ok(status.map(|()| Body::empty()))))
+    }
+
+    /// Answers a call by gRPC-Web of a method that takes a stream.
+    pub fn takes_a_stream(self) -> Answering {
+        let message = "gRPC-Web has no stream of requests: call the method by gRPC, or one that takes a single message";
+        self.refuse(Status::unimplemented(message).into_http())
     }
 
     /// Answers the call of a method that nobody has.

@@ -24,33 +24,39 @@ pub(super) struct Row {
     descriptors: &'static [u8],
     /// Whether health answers for it by its name.
     has_health: bool,
+    /// Its methods that take a stream.
+    take_streams: &'static [&'static str],
     build: fn(&Parts<'_>) -> Result<Box<dyn Service>, Error>,
 }
 
 /// All services. The first one is found first, so it is the one that is called most.
-const TABLE: [Row; 4] = [
+static TABLE: [Row; 4] = [
     Row {
         name: mnist::NAME,
         descriptors: proto::DESCRIPTORS,
         has_health: true,
+        take_streams: &["PredictStream"],
         build: |parts| Ok(Box::new(Arc::new(Mnist::new(parts)))),
     },
     Row {
         name: health::NAME,
         descriptors: health::DESCRIPTORS,
         has_health: false,
+        take_streams: &[],
         build: |parts| Ok(Box::new(Generated(parts.health.service()))),
     },
     Row {
         name: reflected::v1::server_reflection_server::SERVICE_NAME,
         descriptors: reflected::v1::FILE_DESCRIPTOR_SET,
         has_health: false,
+        take_streams: &["ServerReflectionInfo"],
         build: |_| Ok(Box::new(Generated(reflection::of(described()).build_v1()?))),
     },
     Row {
         name: reflected::v1alpha::server_reflection_server::SERVICE_NAME,
         descriptors: reflected::v1alpha::FILE_DESCRIPTOR_SET,
         has_health: false,
+        take_streams: &["ServerReflectionInfo"],
         build: |_| {
             Ok(Box::new(Generated(
                 reflection::of(described()).build_v1alpha()?,
@@ -76,7 +82,7 @@ fn described() -> impl Iterator<Item = &'static [u8]> {
 }
 
 /// The services of one thread.
-pub(super) struct Services(Vec<(&'static str, Box<dyn Service>)>);
+pub(super) struct Services(Vec<(&'static Row, Box<dyn Service>)>);
 
 impl Services {
     /// All services of [`TABLE`].
@@ -84,14 +90,17 @@ impl Services {
     /// # Errors
     /// If the descriptors do not make a reflection service.
     pub fn new(parts: &Parts<'_>) -> Result<Self, Error> {
-        let build = |row: &Row| (row.build)(parts).map(|service| (row.name, service));
+        let build = |row: &'static Row| (row.build)(parts).map(|service| (row, service));
         TABLE.iter().map(build).collect::<Result<_, _>>().map(Self)
     }
 
     /// Answers a call of any service.
     pub fn answer(&self, call: Call) -> Answering {
         let called = call.service();
-        match self.0.iter().find(|(name, _)| *name == called) {
+        match self.0.iter().find(|(row, _)| row.name == called) {
+            Some((row, _)) if call.is_web() && row.take_streams.contains(&call.method()) => {
+                call.takes_a_stream()
+            }
             Some((_, service)) => service.answer(call),
             None => call.unimplemented(),
         }
@@ -101,10 +110,33 @@ impl Services {
 #[cfg(test)]
 mod tests {
     use prost::Message;
-    use prost_types::FileDescriptorSet;
+    use prost_types::{FileDescriptorSet, ServiceDescriptorProto};
 
     use super::*;
     use crate::telemetry::Method;
+
+    #[test]
+    fn what_takes_a_stream_is_what_the_protos_say() {
+        for row in &TABLE {
+            let files = FileDescriptorSet::decode(row.descriptors).unwrap().file;
+            let named = |service: &ServiceDescriptorProto, package: &str| {
+                format!("{package}.{}", service.name()) == row.name
+            };
+            let taking: Vec<_> = files
+                .iter()
+                .flat_map(|file| {
+                    file.service
+                        .iter()
+                        .map(move |service| (service, file.package()))
+                })
+                .filter(|(service, package)| named(service, package))
+                .flat_map(|(service, _)| &service.method)
+                .filter(|method| method.client_streaming())
+                .map(|method| method.name())
+                .collect();
+            assert_eq!(taking, row.take_streams, "{}", row.name);
+        }
+    }
 
     #[test]
     fn every_method_that_is_served_has_a_label() {
