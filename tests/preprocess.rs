@@ -488,6 +488,33 @@ fn what_is_no_picture_is_told_so() {
     assert!(error.to_string().len() < 200);
 }
 
+#[test]
+fn a_picture_of_a_format_that_is_not_read_is_called_by_its_name_with_what_to_do() {
+    let cases: [(&[u8], &str, &str); 5] = [
+        (
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            "HEIC is not read",
+            "Most Compatible",
+        ),
+        (
+            b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf",
+            "AVIF is not read",
+            "PNG",
+        ),
+        (b"II*\0\x08\0\0\0", "TIFF is not read", "PNG"),
+        (b"%PDF-1.7\n", "PDF is not read", "pdftoppm"),
+        (
+            b"<?xml version=\"1.0\"?>\n<svg width=\"9\">",
+            "SVG is not read",
+            "PNG",
+        ),
+    ];
+    for (bytes, name, advice) in cases {
+        let error = refusal(bytes, &Limits::default()).to_string();
+        assert!(error.contains(name) && error.contains(advice), "{error}");
+    }
+}
+
 /// The next of a fixed series of numbers (xorshift64), so that a failure can be seen again.
 fn next(state: &mut u64) -> usize {
     *state ^= *state << 13;

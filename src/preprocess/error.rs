@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::decode::UnreadFormat;
+
 /// Why a picture could not be made into a model's input. Every text is short and bounded, whatever
 /// the bytes were.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +40,8 @@ pub enum PictureError {
         /// At most the first 16 bytes.
         first_bytes: Vec<u8>,
     },
+    #[error("{} is not read: {}", .0.name(), .0.advice())]
+    UnreadFormat(UnreadFormat),
     #[error("the {format} cannot be decoded: {reason}")]
     Undecodable {
         format: &'static str,

@@ -20,6 +20,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use decode::Outline;
+pub use decode::UnreadFormat;
 pub use error::PictureError;
 use resize::Filter;
 

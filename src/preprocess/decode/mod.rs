@@ -7,10 +7,12 @@ mod outline;
 mod png;
 mod small_png;
 mod timed;
+mod unread;
 mod webp;
 mod webp_codes;
 
 pub use self::outline::Outline;
+pub use self::unread::UnreadFormat;
 use super::picture::Picture;
 use super::{Budget, PictureError};
 
@@ -61,8 +63,11 @@ impl Format {
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Self::Gif),
             [b'R', b'I', b'F', b'F', ..] if bytes.get(8..12) == Some(b"WEBP") => Ok(Self::WebP),
             [b'B', b'M', ..] => Ok(Self::Bmp),
-            _ => Err(PictureError::UnknownFormat {
-                first_bytes: bytes[..bytes.len().min(16)].to_vec(),
+            _ => Err(match UnreadFormat::of(bytes) {
+                Some(format) => PictureError::UnreadFormat(format),
+                None => PictureError::UnknownFormat {
+                    first_bytes: bytes[..bytes.len().min(16)].to_vec(),
+                },
             }),
         }
     }
