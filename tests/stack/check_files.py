@@ -81,9 +81,29 @@ def alerts():
         expect(rule["labels"].get("severity") in ("page", "ticket"), f"{name}: no severity")
 
 
+def metrics():
+    """docs/metrics.md lists every metric and every reason of a rejection that there is, and no other."""
+    text = (REPOSITORY / "docs/metrics.md").read_text(encoding="utf-8")
+    listed = {
+        name: (kind, set(re.findall(r"`(\w+)`", labels)))
+        for name, kind, labels in re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*)\|", text, re.MULTILINE)
+    }
+    exported = {}
+    for line in (REPOSITORY / "tests/golden/metrics.txt").read_text().splitlines():
+        name, kind, *labels = line.split(" ")
+        exported[name] = (kind, {label for each in labels for label in each.split(",")})
+    for name in sorted(listed.keys() | exported.keys()):
+        expect(listed.get(name) == exported.get(name), f"docs/metrics.md, {name}: it has {listed.get(name)}, /metrics {exported.get(name)}")
+    source = (REPOSITORY / "src/telemetry/mod.rs").read_text(encoding="utf-8")
+    counted = set(re.findall(r'^ +Self::\w+ => "(\w+)",$', source, re.MULTILINE))
+    reasons = set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", text, re.MULTILINE)) - {"reason"}
+    expect(counted and reasons == counted, f"docs/metrics.md has the reasons {sorted(reasons)}, Kiln {sorted(counted)}")
+
+
 dashboards()
 images()
 alerts()
+metrics()
 for line in wrong:
     print(f"WRONG: {line}")
 sys.exit(bool(wrong))
