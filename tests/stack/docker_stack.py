@@ -103,6 +103,11 @@ class DockerStack:
         """`docker compose up`, or the change to another number of instances."""
         await self._compose("up", "--detach", "--no-build", "--wait", "--wait-timeout=120", f"--scale=kiln={instances}", *SERVICES)
 
+    async def serve(self, folder, model):
+        """`KILN_MODEL_FOLDER=… KILN_MODEL=… docker compose up` in place of what runs."""
+        self.environment |= {"KILN_MODEL_FOLDER": str(folder), "KILN_MODEL": model}
+        await self.up(1)
+
     async def instances(self):
         """Running containers of Kiln, as name → address that Prometheus calls the instance."""
         names = (await self._compose("ps", "--format", "{{.Name}}", "kiln")).split()

@@ -171,6 +171,12 @@ async def mixed(target, http, stop, pause=0.02):
     return ended
 
 
+async def predict(target, message):
+    """The answer to one request."""
+    async with grpc.aio.insecure_channel(target) as channel:
+        return await mnist_pb2_grpc.MnistServiceStub(channel).Predict(message, timeout=20)
+
+
 async def get(address, path):
     """An HTTP GET without a library."""
     host, port = address.rsplit(":", 1)

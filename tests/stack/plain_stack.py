@@ -22,6 +22,7 @@ class PlainStack:
         self.folder, self.binary = folder / "plain", binary
         self.front = Front(self.folder, envoy)
         self.running, self.servers = {}, []
+        self.model = {}
         for what in ("compose.yaml itself", "compose/Dockerfile", "limits of CPU and memory", "finding instances by DNS"):
             report.not_proved(f"{what}: this machine cannot run containers")
 
@@ -52,14 +53,15 @@ class PlainStack:
         replace(self.folder / "targets.yml", [{"targets": [f"{address}:8000" for address in addresses]}])
         self.front.set_instances(addresses)
 
-    def _spawn(self, name, *command):
-        process = spawn(self.folder, name, *command)
+    def _spawn(self, name, *command, **options):
+        process = spawn(self.folder, name, *command, **options)
         self.servers.append(process)
         return process
 
     def _start(self, address):
         self.running[address] = self._spawn(
-            f"kiln-{address}", self.binary, "serve", f"--grpc-listen={address}:50051", f"--http-listen={address}:8000", "--threads=1"
+            f"kiln-{address}", self.binary, "serve", f"--grpc-listen={address}:50051", f"--http-listen={address}:8000", "--threads=1",
+            **self.model,
         )
 
     async def up(self, instances):
@@ -83,7 +85,14 @@ class PlainStack:
                 f"--storage.tsdb.path={self.folder / 'data'}", f"--web.listen-address={self.prometheus}", "--storage.tsdb.retention.time=15d",
             )
             await answers(f"http://{self.prometheus}/-/ready")
-        await answers(f"http://{self.http}/readyz")
+        if wanted:
+            await answers(f"http://{self.http}/readyz")
+
+    async def serve(self, folder, model):
+        """Another model, in the instances' working folder as it is in their containers."""
+        await self.up(0)
+        self.model = {"cwd": folder, "env": {**os.environ, "KILN_MODEL": model}}
+        await self.up(1)
 
     async def instances(self):
         return {address: f"{address}:8000" for address in self.running}

@@ -1,6 +1,7 @@
 """Starts the stack and holds it to its promises; see README.md. Usage: prove.py BINARY FOLDER [--plain]"""
 
 import asyncio
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import history
 import load
 from docker_stack import DockerStack, NoDocker
+from images import REPOSITORY
+from mnist.v1 import mnist_pb2  # generated below target/ by `run`
 from plain_stack import PlainStack
 from prometheus import Prometheus, annotations, ask_every_panel, fill_in, panels, variable_values
 from report import Report
@@ -32,6 +35,7 @@ class Proof:
         await self.a_killed_instance_loses_nothing()
         await self.scaling_loses_nothing()
         await self.every_alert_is_quiet()
+        await self.a_model_of_ones_own_is_served()
 
     async def starts(self):
         self.report.step("The stack starts with one instance")
@@ -197,6 +201,23 @@ class Proof:
             await asyncio.sleep(3)
         self.report.check("every alert rule is quiet at the end", rules > 0 and not restless, f"{rules} rules {restless or ''}")
         self.report.check("none fired meanwhile", not fired, "; ".join(fired))
+
+    async def a_model_of_ones_own_is_served(self):
+        self.report.step("A model of one's own, and its labels")
+        labels = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu"]
+        folder = self.stack.folder / "models"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REPOSITORY / "tests/fixtures/keras/dense.keras", folder / "animals.keras")
+        (folder / "animals.labels.txt").write_text("\n".join(labels))
+        await self.stack.serve(folder, "animals.keras")
+        # As many pixels as it has: 4 rows of 6.
+        answer = await load.predict(self.stack.grpc, mnist_pb2.PredictRequest(pixels=bytes(24)))
+        self.report.check("its name and its labels come with the answer", answer.model == "animals" and answer.label in labels, f"{answer.model}, {answer.label}")
+        await asyncio.sleep(SETTLE)
+        (instance,) = (await self.stack.instances()).values()
+        served = {each["model"] for each, _ in await self.prometheus.instant(f'kiln_model_info{{instance="{instance}"}}')}
+        counted = await self.prometheus.one(f'kiln_predictions_total{{instance="{instance}", model="animals", class="{answer.label}"}}')
+        self.report.check("it alone is served, and Prometheus counts its answers by label", served == {"animals"} and counted == 1, f"{served}, {counted:.0f}")
 
 
 def make_stack(report, binary, folder, plain):
