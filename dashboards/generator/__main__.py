@@ -44,7 +44,7 @@ VARIABLES = {
     "instance": ("Instance", 'label_values(up{job="kiln"}, instance)', ".+"),
     "model": ("Model", 'label_values(kiln_model_info{job="kiln"}, model)', ".+"),
     "method": (
-        "Method",
+        "gRPC method",
         f'label_values(rpc_server_call_duration_seconds_count{{job="kiln", rpc_method=~"{PREDICTIONS}"}}, rpc_method)',
         PREDICTIONS,
     ),

@@ -33,12 +33,24 @@ CALLS = f"rpc_server_call_duration_seconds_count{{{METHOD}}}"
 # A method that does not exist is the client's fault.
 FAILED = f'rpc_server_call_duration_seconds_count{{{METHOD}, rpc_method!="_OTHER", error_type!=""}}'
 BUCKETS = f"rpc_server_call_duration_seconds_bucket{{{METHOD}}}"
+# The same of POST /predict. From 500 on a status says that the server is at fault.
+PREDICT = f'{INSTANCE}, method="POST", route="/predict"'
+POSTS = f"http_server_request_duration_seconds_count{{{PREDICT}}}"
+FAILED_POSTS = f'http_server_request_duration_seconds_count{{{PREDICT}, status=~"5.."}}'
+POST_BUCKETS = f"http_server_request_duration_seconds_bucket{{{PREDICT}}}"
+# HTTP without predictions and without what machines ask for.
+FOR_PEOPLE = f'{INSTANCE}, route!~"/predict|/metrics|/livez|/readyz"'
 RATE = "[$__rate_interval]"
+
+
+def both_doors(grpc, http, function="rate"):
+    """The series of both; their labels differ, so that `or` keeps all of them."""
+    return f"({function}({grpc}{RATE}) or {function}({http}{RATE}))"
 
 
 def panels():
     """Every panel and row, in their order."""
-    return [*now(), *requests(), *latency(), *batches(), *instances(), *models(), *front(), *replaced()]
+    return [*now(), *requests(), *latency(), *http(), *batches(), *instances(), *models(), *front(), *replaced()]
 
 
 def now():
@@ -48,17 +60,20 @@ def now():
             [query(f"sum(up{{{INSTANCE}}})", "instances")],
         ).thresholds(steps((0, RED), (1, GREEN))),
         number(
-            "Requests", "reqps", "gRPC calls a second, of the methods chosen above.",
-            [query(or_zero(f"sum(rate({CALLS}{RATE}))"), "requests")],
+            "Requests", "reqps", "Predictions a second: gRPC calls of the methods chosen above, and POST /predict.",
+            [query(or_zero(f"sum({both_doors(CALLS, POSTS)})"), "requests")],
         ),
         number(
             "Errors", "percentunit",
-            "Share of calls that failed by the server's fault. What a client did wrong is none. Promised: at most 0.1 %.",
-            [query(or_zero(f"sum(rate({FAILED}{RATE})) / (sum(rate({CALLS}{RATE})) > 0)"), "errors")],
+            "Share of predictions, over gRPC and HTTP together, that failed by the server's fault. What a client did wrong is "
+            "none. Promised: at most 0.1 %.",
+            [query(
+                or_zero(f"sum({both_doors(FAILED, FAILED_POSTS)}) / (sum({both_doors(CALLS, POSTS)}) > 0)"), "errors"
+            )],
         ).thresholds(steps((ERRORS, YELLOW), (0.01, RED))).decimals(2),
         number(
-            "p99 latency", "s", "All but one call in a hundred are faster. Promised: below 250 ms.",
-            [query(or_idle(f"histogram_quantile(0.99, sum by (le) (rate({BUCKETS}{RATE})))"), "p99")],
+            "p99 latency", "s", "All but one prediction in a hundred are faster, over gRPC and HTTP together. Promised: below 250 ms.",
+            [query(or_idle(f"histogram_quantile(0.99, sum by (le) ({both_doors(BUCKETS, POST_BUCKETS)}))"), "p99")],
         ).thresholds(steps((SLOW / 5, YELLOW), (SLOW, RED))),
         number(
             "In flight", "percentunit", "Requests inside, as a share of what is let in (--max-requests), the fullest instance.",
@@ -83,48 +98,70 @@ def requests():
     return [
         Row("Requests"),
         stacked(lines(
-            "Request rate", "reqps", "gRPC calls a second by method. Health checks and reflection are left out.",
-            [query(or_zero(f"sum by (rpc_method) (rate({CALLS}{RATE}))", "rpc_method"), "{{rpc_method}}")],
+            "Request rate", "reqps",
+            "Predictions a second: gRPC calls by method (gRPC-Web counts as gRPC), and POST /predict over HTTP. Health checks, "
+            "reflection and the page are left out.",
+            [
+                query(or_zero(f"sum by (rpc_method) (rate({CALLS}{RATE}))", "rpc_method"), "{{rpc_method}}"),
+                query(or_zero(f"sum(rate({POSTS}{RATE}))"), "POST /predict"),
+            ],
         )),
         lines(
             "Errors by status", "reqps",
-            "Calls a second that did not end in OK, by gRPC status: INVALID_ARGUMENT, NOT_FOUND and CANCELLED are the "
-            "client's; UNAVAILABLE, INTERNAL and DEADLINE_EXCEEDED count against the promise.",
-            [query(or_zero(
-                f'sum by (rpc_status_code) (rate(rpc_server_call_duration_seconds_count{{{METHOD}, rpc_status_code!="OK"}}{RATE}))',
-                "rpc_status_code",
-            ), "{{rpc_status_code}}")],
+            "Predictions a second that did not end in OK. The client's fault are INVALID_ARGUMENT, NOT_FOUND, CANCELLED and HTTP "
+            "400 to 499; UNAVAILABLE, INTERNAL, DEADLINE_EXCEEDED and HTTP 500 and more count against the promise.",
+            [
+                query(or_zero(
+                    f'sum by (rpc_status_code) (rate(rpc_server_call_duration_seconds_count{{{METHOD}, rpc_status_code!="OK"}}{RATE}))',
+                    "rpc_status_code",
+                ), "{{rpc_status_code}}"),
+                query(or_zero(
+                    f'sum by (status) (rate(http_server_request_duration_seconds_count{{{PREDICT}, status!~"2.."}}{RATE}))', "status"
+                ), "HTTP {{status}}"),
+            ],
         ),
         lines(
             "Rejections by reason", "reqps",
-            "What was turned away before it was computed. queue_full: more instances are needed. deadline: clients wait less "
-            "than the queue lasts.",
+            "What was turned away before it was computed, over all doors. queue_full: more instances are needed. deadline: clients "
+            "wait less than the queue lasts. invalid: the request could not be understood. docs/metrics.md has every reason.",
             [query(f"sum by (reason) (rate(kiln_rejections_total{{{INSTANCE}}}{RATE}))", "{{reason}}")],
         ),
     ]
 
 
 def latency():
-    quantiles = [("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("0.999", "p99.9")]
+    doors = {"gRPC": BUCKETS, "HTTP": POST_BUCKETS}
+    quantiles = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+    shades = {
+        "gRPC p50": "light-green", "gRPC p99": "green", "gRPC p99.9": "dark-green",
+        "HTTP p50": "light-blue", "HTTP p99": "blue", "HTTP p99.9": "dark-blue",
+    }
 
     def both(metric, name, of=MODEL):
         quantile = "histogram_quantile({}, sum by (le) (rate({}{{{}}}{})))"
         return [
             query(or_idle(quantile.format(q, f"{metric}_bucket", of, RATE)), f"{name} {p}")
-            for q, p in (quantiles[0], quantiles[2])
+            for p, q in quantiles.items()
+            if q < 0.999
         ]
 
     return [
         Row("Latency"),
-        limited(lines(
+        fixed_colors(limited(lines(
             "Latency", "s",
-            "From a call's headers to the end of its answer, measured by Kiln. A stream lasts as long as its client likes: "
+            "How long predictions took, measured by Kiln: over gRPC from a call's headers to the end of its answer, over HTTP "
+            "(POST /predict) from a request's headers until its answer is ready. A stream lasts as long as its client likes: "
             "choose Predict above to leave streams out.",
-            [query(or_idle(f"histogram_quantile({q}, sum by (le) (rate({BUCKETS}{RATE})))"), p) for q, p in quantiles],
-        ), (SLOW, RED)).fill_opacity(0),
+            [
+                query(or_idle(f"histogram_quantile({q}, sum by (le) (rate({buckets}{RATE})))"), f"{door} {p}")
+                for door, buckets in doors.items()
+                for p, q in quantiles.items()
+            ],
+        ), (SLOW, RED)), shades).fill_opacity(0),
         heat(
-            "Latency, all calls", "s", "How many calls took how long. Two bands are two kinds of request.",
-            [query(or_zero(f"sum by (le) (increase({BUCKETS}{RATE}))", "le", "0.0001"), "{{le}}")],
+            "Latency, all predictions", "s",
+            "How many took how long, over gRPC and HTTP together. Two bands are two kinds of request.",
+            [query(or_zero(f"sum by (le) ({both_doors(BUCKETS, POST_BUCKETS, 'increase')})", "le", "0.0001"), "{{le}}")],
         ),
         fixed_colors(lines(
             "Queue wait and compute", "s",
@@ -140,6 +177,30 @@ def latency():
             ],
         ), {"event loop p50": "light-green", "event loop p99": "dark-green", "read wait p50": "light-purple", "read wait p99": "dark-purple", "queue wait p50": "light-orange", "queue wait p99": "dark-orange", "compute p50": "light-blue", "compute p99": "dark-blue"}
         ).fill_opacity(0),
+    ]
+
+
+def http():
+    page = f'http_server_request_duration_seconds_count{{{INSTANCE}, method="GET", route="/", status=~"200|304"}}'
+    requests_for_people = f"http_server_request_duration_seconds_count{{{FOR_PEOPLE}}}"
+    return [
+        Row("HTTP"),
+        number(
+            "Page views", "short", "How often the page to draw on was opened (GET / that was answered) in the time range of the dashboard.",
+            [last(or_zero(f"sum(increase({page}[$__range]))"), "views")],
+        ).decimals(0).height(8).span(4),
+        lines(
+            "Predictions over HTTP", "reqps",
+            "POST /predict a second, by status. 400: what was sent cannot be read or shows no digit; 429: the server was full; 500 and "
+            "more: the server's fault.",
+            [query(or_zero(f"sum by (status) (rate({POSTS}{RATE}))", "status"), "{{status}}")],
+        ).span(10),
+        lines(
+            "The page and the rest", "reqps",
+            "HTTP requests a second by route, without predictions, probes and scrapes: the page (/), the description of the API, the list of "
+            "models. _OTHER is what is not there.",
+            [query(or_zero(f"sum by (route) (rate({requests_for_people}{RATE}))", "route"), "{{route}}")],
+        ).span(10),
     ]
 
 
@@ -177,8 +238,8 @@ def instances():
             [query(f"up{{{INSTANCE}}}", "{{instance}}")],
         )).decimals(0),
         stacked(lines(
-            "Requests by instance", "reqps", "Envoy sends each request to the less busy of two instances: even bands are right.",
-            [query(or_zero(f"sum by (instance) (rate({CALLS}{RATE}))", "instance"), "{{instance}}")],
+            "Requests by instance", "reqps", "Predictions over gRPC and HTTP. Envoy sends each request to the less busy of two instances: even bands are right.",
+            [query(or_zero(f"sum by (instance) ({both_doors(CALLS, POSTS)})", "instance"), "{{instance}}")],
         )),
         limited(lines(
             "CPU", "short", "Cores in use by each instance. The line is its limit.",
@@ -229,32 +290,37 @@ def models():
 
 
 def front():
-    cluster = 'job="envoy", envoy_cluster_name="kiln_grpc"'
+    instances = 'job="envoy", envoy_cluster_name=~"kiln_grpc|kiln_http"'
     # What no instance has begun is sent again by the one, what was lost with its instance by the other.
-    both = 'job="envoy", envoy_cluster_name=~"kiln_grpc|attempt"'
+    tries = 'job="envoy", envoy_cluster_name=~"kiln_grpc|kiln_http|attempt"'
+
+    def cluster(name):
+        return f'job="envoy", envoy_cluster_name="{name}"'
+
     return [
         Row("Envoy"),
         fixed_colors(lines(
-            "Healthy instances", "short", "What Envoy finds in DNS, and what of it answers gRPC health checks.",
+            "Healthy instances", "short", "What Envoy finds in DNS, and what of it answers health checks, over gRPC and over HTTP.",
             [
-                query(f"envoy_cluster_membership_total{{{cluster}}}", "found"),
-                query(f"envoy_cluster_membership_healthy{{{cluster}}}", "healthy"),
+                query(f"envoy_cluster_membership_total{{{cluster('kiln_grpc')}}}", "found"),
+                query(f"envoy_cluster_membership_healthy{{{cluster('kiln_grpc')}}}", "healthy, gRPC"),
+                query(f"envoy_cluster_membership_healthy{{{cluster('kiln_http')}}}", "healthy, HTTP"),
             ],
-        ), {"found": BLUE, "healthy": GREEN}).decimals(0),
+        ), {"found": BLUE, "healthy, gRPC": GREEN, "healthy, HTTP": "light-green"}).decimals(0),
         lines(
             "Sent again", "reqps", "Requests that an instance lost and another one answered. Exhausted: that no instance answered.",
             [
-                query(f"sum(rate(envoy_cluster_upstream_rq_retry_success{{{both}}}{RATE}))", "answered by another"),
-                query(f"sum(rate(envoy_cluster_upstream_rq_retry_limit_exceeded{{{both}}}{RATE}))", "exhausted"),
-                query(f"sum(rate(envoy_cluster_upstream_rq_retry_overflow{{{both}}}{RATE}))", "too many at once"),
+                query(f"sum(rate(envoy_cluster_upstream_rq_retry_success{{{tries}}}{RATE}))", "answered by another"),
+                query(f"sum(rate(envoy_cluster_upstream_rq_retry_limit_exceeded{{{tries}}}{RATE}))", "exhausted"),
+                query(f"sum(rate(envoy_cluster_upstream_rq_retry_overflow{{{tries}}}{RATE}))", "too many at once"),
             ],
         ),
         lines(
             "Taken out", "short",
-            "Instances that Envoy took out because connections to them broke, and calls refused by its circuit breakers.",
+            "Instances that Envoy took out because connections to them broke, and requests refused by its circuit breakers.",
             [
-                query(f"envoy_cluster_outlier_detection_ejections_active{{{cluster}}}", "instances out"),
-                query(f"sum(rate(envoy_cluster_upstream_rq_pending_overflow{{{cluster}}}{RATE}))", "calls refused a second"),
+                query(f"max(envoy_cluster_outlier_detection_ejections_active{{{instances}}})", "instances out"),
+                query(f"sum(rate(envoy_cluster_upstream_rq_pending_overflow{{{instances}}}{RATE}))", "requests refused a second"),
             ],
         ),
     ]

@@ -20,11 +20,12 @@ CANVAS, PANEL, EDGE, TEXT, FAINT, GRID = "#111217", "#181b1f", "#2a2d33", "#d8d9
 PALETTE = ["#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#5794f2", "#b877d9", "#fade2a", "#56a64b", "#e0b400", "#3274d9", "#ff9830"]
 NAMED = {
     "green": "#73bf69", "red": "#f2495c", "blue": "#5794f2", "light-orange": "#ffb357", "dark-orange": "#fa6400",
-    "light-blue": "#8ab8ff", "dark-blue": "#1f60c4",
+    "light-blue": "#8ab8ff", "dark-blue": "#1f60c4", "light-green": "#96d98d", "dark-green": "#37872d",
+    "light-purple": "#ca95e5", "dark-purple": "#8f3bb8",
 }
 # Which rows of a dashboard are drawn: what fits a page.
 ROWS = {
-    "kiln-serving": ["", "Requests", "Latency", "Queue and batches", "Instances"],
+    "kiln-serving": ["", "Requests", "Latency", "HTTP", "Queue and batches", "Instances"],
     "kiln-model": ["", "Answers", "Confidence", "Inputs"],
 }
 UNIT, GAP, WIDTH = 0.36, 0.055, 0.62  # inches: height of a grid row, gap, width of a grid column
