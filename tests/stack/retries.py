@@ -41,14 +41,18 @@ class Retries:
         await self.a_stream_is_not_sent_again()
         await self.the_client_stays_the_client()
         await self.http_likewise()
+        await self.what_is_no_prediction_is_not_sent_again()
 
     async def all_are_up(self):
-        for address in ADDRESSES:
-            process = self.instances.get(address)
-            if process is None or process.poll() is not None:
-                self.instances[address] = spawn(self.folder, address, sys.executable, Path(__file__).with_name("stand_in.py"), address, self.folder)
-        for address in ADDRESSES:
-            await answers(f"http://{address}:8000/readyz")
+        for _ in range(120):
+            # Each time anew: one that was told to die has closed its sockets before its end is known here.
+            for address in ADDRESSES:
+                process = self.instances.get(address)
+                if process is None or process.poll() is not None:
+                    self.instances[address] = spawn(self.folder, address, sys.executable, Path(__file__).with_name("stand_in.py"), address, self.folder)
+            if all([await listens(address) for address in ADDRESSES]):
+                break
+            await asyncio.sleep(0.25)
         if self.front.process:
             await self.front_knows_all()
 
@@ -139,16 +143,32 @@ class Retries:
         status, _ = await http(self.front.http, "/predict", "note-http-refused refuse 9")
         self.report.check("an answer is an answer, 503 too", status == 503 and len(self.readers("note-http-refused")) == 1, status)
 
+    async def what_is_no_prediction_is_not_sent_again(self):
+        for number, path in enumerate(["/load_model?model_path=a.keras", "/models", "/"]):
+            await self.all_are_up()
+            status, _ = await http(self.front.http, path, f"note-once-{number} kill 9", method="GET")
+            readers = self.readers(f"note-once-{number}")
+            self.report.check(f"GET {path} is not sent again once an instance has it", status == 503 and len(readers) == 1, f"{status}, {readers}")
+
     def stop(self):
         stop([*self.instances.values(), *filter(None, [self.front.process])])
 
 
-async def http(address, path, body=None):
+async def listens(address):
+    """Whether an instance answers over HTTP, which it does last."""
+    try:
+        return (await http(f"{address}:8000", "/readyz"))[0] == 200
+    except OSError:
+        return False
+
+
+async def http(address, path, body=None, method=None):
     """Status and text of an answer."""
+    request = urllib.request.Request(f"http://{address}{path}", body and body.encode(), method=method)
 
     def once():
         try:
-            with urllib.request.urlopen(f"http://{address}{path}", body and body.encode(), timeout=40) as answer:
+            with urllib.request.urlopen(request, timeout=40) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
