@@ -4,6 +4,7 @@ mixed traffic in waves, to look at the dashboards by."""
 import asyncio
 import collections
 import dataclasses
+import json
 import random
 import struct
 import sys
@@ -18,6 +19,9 @@ from mnist.v1 import mnist_pb2, mnist_pb2_grpc  # generated below target/ by `ru
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREDICT = "/mnist.v1.MnistService/Predict"
 MODELS = ["", "mnist", "mnist-mlp"]
+SEVEN = REPOSITORY / "examples/seven.png"
+# What a person opens over HTTP.
+PAGES = ["/", "/", "/docs", "/openapi.json", "/models"]
 
 
 def digits():
@@ -72,7 +76,7 @@ def request(kind, rng, pool):
     """One good request: pixels by default."""
     message = mnist_pb2.PredictRequest(model=rng.choice(MODELS))
     if kind == "image":
-        message.image = (REPOSITORY / "examples/seven.png").read_bytes()
+        message.image = SEVEN.read_bytes()
     elif kind == "values":
         message.values.values.extend(byte / 255 for byte in rng.choice(pool))
     else:
@@ -114,8 +118,33 @@ async def flood_for(target, seconds, **options):
     return await flood(target, stop, **options)
 
 
+async def flood_http(address, stop, workers=4):
+    """As `flood`, over HTTP: a picture to /predict from each worker, one after another."""
+    result, started = Result(), time.monotonic()
+    picture = SEVEN.read_bytes()
+
+    async def work():
+        while not stop.is_set():
+            begun = time.monotonic()
+            try:
+                status, answer = await ask(address, "/predict", picture)
+                right = status == 200 and json.loads(answer)["digit"] == "7"
+                result.ended["OK" if right else str(status)] += 1
+                if not right:
+                    result.failures.append(f"{status}: {answer[:200]}")
+            except (OSError, asyncio.IncompleteReadError) as error:
+                result.ended[type(error).__name__] += 1
+                result.failures.append(repr(error))
+                await asyncio.sleep(0.05)
+            result.seconds.append(time.monotonic() - begun)
+
+    await asyncio.gather(*(work() for _ in range(workers)))
+    result.elapsed = time.monotonic() - started
+    return result
+
+
 async def mixed(target, http, stop, pause=0.02):
-    """Everything that clients do: good, wrong, given up, too late, streamed, unknown, and a few over HTTP."""
+    """Everything that clients do: good, wrong, given up, too late, streamed, unknown, over gRPC and HTTP."""
     ended, pool, rng, picture = collections.Counter(), digits(), random.Random(7), big_picture(1500)
     async with grpc.aio.insecure_channel(target) as channel:
         stub = mnist_pb2_grpc.MnistServiceStub(channel)
@@ -142,6 +171,10 @@ async def mixed(target, http, stop, pause=0.02):
             async for _ in stub.PredictStream(items(), timeout=20):
                 pass
 
+        async def asked(path, body=None):
+            status, _ = await ask(http, path, body)
+            return str(status)
+
         # Mostly good, as in life. Too late, unknown and given up are rare: the first two count as errors of the server.
         calls = {
             "good": (60, lambda: stub.Predict(request(rng.choice(["pixels", "image", "values"]), rng, pool), timeout=20)),
@@ -149,7 +182,11 @@ async def mixed(target, http, stop, pause=0.02):
             "streamed": (6, streamed),
             "given up": (4, given_up),
             "unknown": (2, lambda: unknown(b"", timeout=20)),
-            "http": (8, lambda: get(http, rng.choice(["/readyz", "/livez", "/metrics", "/nothing"]))),
+            "posted": (40, lambda: asked("/predict", SEVEN.read_bytes())),
+            "posted wrong": (6, lambda: asked("/predict", b"no picture")),
+            "looked": (8, lambda: asked(rng.choice(PAGES))),
+            "probed": (8, lambda: asked(rng.choice(["/readyz", "/livez", "/metrics"]))),
+            "lost its way": (2, lambda: asked("/nothing")),
         }
         names, weights = list(calls), [weight for weight, _ in calls.values()]
 
@@ -157,8 +194,8 @@ async def mixed(target, http, stop, pause=0.02):
             while not stop.is_set():
                 name = rng.choices(names, weights)[0]
                 try:
-                    await calls[name][1]()
-                    ended[name, "OK"] += 1
+                    answer = await calls[name][1]()
+                    ended[name, answer if isinstance(answer, str) else "OK"] += 1
                 except grpc.aio.AioRpcError as error:
                     ended[name, error.code().name] += 1
                 except asyncio.CancelledError:
@@ -177,14 +214,49 @@ async def predict(target, message):
         return await mnist_pb2_grpc.MnistServiceStub(channel).Predict(message, timeout=20)
 
 
-async def get(address, path):
-    """An HTTP GET without a library."""
+async def ask(address, path, body=None, headers=()):
+    """An HTTP request without a library, a POST if it has a body: status, and the answer's body."""
     host, port = address.rsplit(":", 1)
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: kiln\r\nConnection: close\r\n\r\n".encode())
-    answer = await asyncio.wait_for(reader.read(), 20)
-    writer.close()
-    return int(answer.split(b" ", 2)[1]), answer
+    lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", "Host: kiln", "Connection: close", *headers]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    writer.write("\r\n".join([*lines, "", ""]).encode() + (body or b""))
+    try:
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        answer = await asyncio.wait_for(reader.read(), 20)
+    finally:
+        writer.close()
+    if b"transfer-encoding: chunked" in head.lower():
+        answer = unchunked(answer)
+    return int(head.split(b" ", 2)[1]), answer
+
+
+async def predict_grpc_web(address):
+    """The digit of a picture by a call as a page makes it, and how the answer ended: gRPC-Web over HTTP/1.1."""
+    message = mnist_pb2.PredictRequest(image=SEVEN.read_bytes()).SerializeToString()
+    frame = struct.pack(">BI", 0, len(message)) + message
+    headers = ["Content-Type: application/grpc-web+proto", "X-Grpc-Web: 1"]
+    status, answer = await ask(address, PREDICT, frame, headers)
+    digit, ended = None, f"HTTP {status}"
+    while len(answer) >= 5:
+        kind, length = struct.unpack(">BI", answer[:5])
+        body, answer = answer[5 : 5 + length], answer[5 + length :]
+        if kind & 0x80:
+            ended = body.decode().strip()
+        else:
+            digit = mnist_pb2.PredictResponse.FromString(body).digit
+    return digit if "grpc-status:0" in ended.replace(" ", "") else None, ended
+
+
+def unchunked(body):
+    """What a body in chunks says."""
+    whole = b""
+    while body:
+        size, _, rest = body.partition(b"\r\n")
+        whole += rest[: int(size, 16)]
+        body = rest[int(size, 16) + 2 :]
+    return whole
 
 
 async def waves(target, http, seconds):

@@ -1,6 +1,7 @@
 """Starts the stack and holds it to its promises; see README.md. Usage: prove.py BINARY FOLDER [--plain]"""
 
 import asyncio
+import json
 import shutil
 import sys
 import time
@@ -28,6 +29,7 @@ class Proof:
 
     async def run(self):
         await self.starts()
+        await self.people_are_answered()
         await self.one_instance_keeps_its_limits()
         await self.three_instances_are_found()
         await self.requests_are_spread()
@@ -53,8 +55,22 @@ class Proof:
             "no panel shows \"No data\" within a minute, before anybody asked anything", not blind and seconds < 60,
             ", ".join(blind) or f"{asked} queries, {seconds:.0f} s after the start",
         )
-        status, _ = await load.get(self.stack.http, "/readyz")
-        self.report.check("HTTP is answered through Envoy", status == 200, f"/readyz {status}")
+
+    async def people_are_answered(self):
+        self.report.step("What people ask, through Envoy")
+        status, answer = await load.ask(self.stack.http, "/predict", load.SEVEN.read_bytes())
+        self.report.check("POST /predict tells the digit of a picture", status == 200 and json.loads(answer)["digit"] == "7", f"{status} {answer[:60]}")
+        status, answer = await load.ask(self.stack.http, "/predict", b"no picture")
+        self.report.check("and says what is wrong with what is none", status == 400 and json.loads(answer)["status"] == 400, f"{status} {answer[:120]}")
+        found = {path: await load.ask(self.stack.http, path) for path in [*load.PAGES, "/readyz", "/metrics"]}
+        missing = {path: status for path, (status, _) in found.items() if status != 200}
+        self.report.check("the page, the API's description, the models, health and metrics are there", not missing, missing or ", ".join(found))
+        self.report.check("and the page is one", b"<html" in found["/"][1].lower()[:200], found["/"][1][:60])
+        status, _ = await load.ask(self.stack.http, "/load_model?model_path=/models/none.keras")
+        self.report.check("/load_model is answered by Kiln", status in (403, 404), status)
+        for port, address in (("50051", self.stack.grpc), ("8000", self.stack.http)):
+            digit, details = await load.predict_grpc_web(address)
+            self.report.check(f"gRPC-Web on {port} tells the digit", digit == 7, details)
 
     @staticmethod
     async def answers(question):
@@ -140,7 +156,7 @@ class Proof:
         stop.set()
         ended = await traffic
         self.report.say(", ".join(f"{kind} {status} {count}" for (kind, status), count in sorted(ended.items())))
-        kinds = {("good", "OK"), ("streamed", "OK"), ("wrong", "INVALID_ARGUMENT"), ("wrong", "NOT_FOUND"), ("given up", "CANCELLED"), ("unknown", "UNIMPLEMENTED"), ("http", "OK")}
+        kinds = {("good", "OK"), ("streamed", "OK"), ("wrong", "INVALID_ARGUMENT"), ("wrong", "NOT_FOUND"), ("given up", "CANCELLED"), ("unknown", "UNIMPLEMENTED"), ("posted", "200"), ("posted wrong", "400"), ("looked", "200"), ("probed", "200"), ("lost its way", "404")}
         self.report.check("every kind of traffic ended as it should", kinds <= set(ended), kinds - set(ended) or "")
         refused = {kind: count for kind, count in ended.items() if kind[1] == "UNAVAILABLE"}
         self.report.check("none of it was refused for want of an instance", not refused, refused or "")
@@ -153,7 +169,7 @@ class Proof:
     async def a_killed_instance_loses_nothing(self):
         self.report.step("One instance is killed under load")
         stop = asyncio.Event()
-        traffic = asyncio.create_task(load.flood(self.stack.grpc, stop))
+        traffic = self.both_floods(stop)
         await asyncio.sleep(5)
         victim, address = sorted((await self.stack.instances()).items())[1]
         await self.stack.kill(victim)
@@ -164,9 +180,8 @@ class Proof:
         await self.stack.revive(victim)
         await asyncio.sleep(8)
         stop.set()
-        result = await traffic
-        self.report.say(str(result))
-        self.report.check("no request is lost", result.sent > 0 and not result.lost, f"{dict(result.ended)}, {retried:.0f} sent again by Envoy; {result.failures[:3] or ''}")
+        self.report_floods(await traffic)
+        self.report.say(f"{retried:.0f} sent again by Envoy")
         await self.wait_for_targets(3)
         address = (await self.stack.instances())[victim]
         before = await self.predicted()
@@ -178,7 +193,7 @@ class Proof:
     async def scaling_loses_nothing(self):
         self.report.step("3 → 5 → 2 instances under load")
         stop = asyncio.Event()
-        traffic = asyncio.create_task(load.flood(self.stack.grpc, stop))
+        traffic = self.both_floods(stop)
         await asyncio.sleep(3)
         await self.stack.up(5)
         await self.wait_for_targets(5)
@@ -187,9 +202,15 @@ class Proof:
         await self.wait_for_targets(2)
         await asyncio.sleep(3)
         stop.set()
-        result = await traffic
-        self.report.say(str(result))
-        self.report.check("no request is lost", result.sent > 0 and not result.lost, f"{dict(result.ended)} {result.failures[:3] or ''}")
+        self.report_floods(await traffic)
+
+    def both_floods(self, stop):
+        return asyncio.gather(load.flood(self.stack.grpc, stop), load.flood_http(self.stack.http, stop))
+
+    def report_floods(self, results):
+        for door, result in zip(("gRPC", "HTTP"), results, strict=True):
+            self.report.say(f"{door}: {result}")
+            self.report.check(f"no request over {door} is lost", result.sent > 0 and not result.lost, f"{dict(result.ended)} {result.failures[:3] or ''}")
 
     async def every_alert_is_quiet(self):
         self.report.step("Alerts")
