@@ -149,6 +149,8 @@ def confidence():
 
 
 def inputs():
+    # All reasons but those that lie with the server: also ones that are added later.
+    refused = f'kiln_rejections_total{{{INSTANCE}, reason!~"queue_full|deadline|cancelled|loading|draining|unknown_model"}}'
     return [
         Row("Inputs"),
         heat(
@@ -156,14 +158,20 @@ def inputs():
             "Mean of an input's values as a share of full scale: 0 is empty, 1 all ink. Digits lie about 13 %; 50 % is noise or "
             "a picture that was not turned light on dark.",
             heatmap_of(INTENSITY),
-        ),
+        ).span(6),
         yesterday_behind(lines(
             "Mean intensity", "percentunit", "Mean of the inputs; grey is a day before.", both(mean(INTENSITY), "intensity"),
-        )),
+        )).span(6),
         yesterday_behind(lines(
             "Intensity, tenth and nine tenths", "percentunit", "Four fifths of the inputs lie between the lines; grey is a day before.",
             [*both(quantile(0.1, INTENSITY), "p10"), *both(quantile(0.9, INTENSITY), "p90")],
-        )),
+        )).span(6),
+        lines(
+            "Refused inputs", "reqps",
+            "What was refused a second for what it is, of any model. invalid: it cannot be read, or has the wrong size. no_digit: the "
+            "picture shows no digit. An alert fires if it is more than 30 % of what is sent. docs/metrics.md has every reason.",
+            [query(f"sum by (reason) (rate({refused}{RATE}))", "{{reason}}")],
+        ).span(6),
     ]
 
 
