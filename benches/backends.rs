@@ -2,7 +2,7 @@
 //! and with every layer as it stands in Burn's own operations.
 //!
 //! The candidates take turns, so that noise on the machine hits all of them
-//! alike; medians are printed. `cargo bench --bench backends`.
+//! alike; medians are printed. `cargo bench --features ndarray --bench backends`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -70,7 +70,7 @@ fn main() {
     for (model, bytes) in MODELS {
         for (batch, backend) in BATCHES
             .iter()
-            .flat_map(|batch| Backend::ALL.map(|b| (*batch, b)))
+            .flat_map(|batch| Backend::ALL.iter().map(|backend| (*batch, *backend)))
         {
             for (how, build) in BUILDS {
                 let name = format!("{model:<10} {backend:<8} {how}");

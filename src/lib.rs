@@ -10,7 +10,7 @@
 //! - [`cli`]: one file a subcommand. [`npy`] and [`idx`]: two small file formats of theirs.
 //!
 //! Features: `network` and `server`, which has `network` with it, are both on by default. Without them the crate reads
-//! Keras files, and brings neither Burn nor tonic.
+//! Keras files, and brings neither Burn nor tonic. `ndarray` adds Burn's older CPU backend.
 //!
 //! ```
 //! use kiln::keras;

@@ -284,6 +284,14 @@ fn evaluate_scales_pixels_as_a_published_model_wants_them() {
     assert_eq!(result["accuracy"].as_f64(), Some(0.9918));
 }
 
+#[cfg(not(feature = "ndarray"))]
+#[test]
+fn a_backend_that_is_not_built_in_is_refused_with_how_to_get_it() {
+    let (code, _, err) = run(kiln().args(["serve", "--backend=ndarray"]));
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("--features ndarray"), "{err}");
+}
+
 #[test]
 fn wrong_usage_is_exit_code_2_and_help_is_0() {
     for args in [

@@ -60,7 +60,7 @@ fn every_version_and_format_of_keras_is_answered_as_keras_does_it() {
     for path in fixtures() {
         let input = npy::read_file(&beside(&path, "input.npy")).unwrap();
         let expected = npy::read_file(&beside(&path, "expected.npy")).unwrap();
-        for backend in Backend::ALL {
+        for &backend in Backend::ALL {
             let what = format!("{} on {backend}", path.display());
             let network = Network::new(read(&path), backend).unwrap();
             let count = input.shape[0];
@@ -169,7 +169,7 @@ fn a_slice_with_a_step_answers_as_keras_does() {
     };
     let input = npy::read_file(&path.with_extension("x.npy")).unwrap();
     let expected = npy::read_file(&path.with_extension("y.npy")).unwrap();
-    for backend in Backend::ALL {
+    for &backend in Backend::ALL {
         let network = Network::new(read(&path), backend).unwrap();
         let count = input.shape[0];
         let found = network.infer(input.values.clone(), count).unwrap();
@@ -197,7 +197,7 @@ fn published_models_answer_as_keras_does_and_those_with_layers_of_their_own_are_
             continue;
         }
         let expected = npy::read_file(&expected).unwrap();
-        for backend in Backend::ALL {
+        for &backend in Backend::ALL {
             let network = Network::new(read(&path), backend).unwrap();
             let side = network.input_len().isqrt();
             let Some(images) = digits(64, side) else {

@@ -258,7 +258,7 @@ fn a_port_that_is_taken_is_a_clear_error_at_the_start() {
 async fn a_model_file_is_served_under_its_name_instead_of_the_built_in_ones() {
     for path in ["weights/mnist-mlp.keras", "weights/mnist-mlp.safetensors"] {
         let path = file(path);
-        let server = Server::start(&["--model", path.to_str().unwrap(), "--backend=ndarray"]);
+        let server = Server::start(&["--model", path.to_str().unwrap(), "--backend=flex"]);
         let mut client = server.client().await;
         let mut request = PredictRequest {
             input: Some(Input::Pixels(seven().into())),
@@ -275,7 +275,7 @@ async fn a_model_file_is_served_under_its_name_instead_of_the_built_in_ones() {
             .find(|line| line.starts_with("kiln_model_info{"))
             .unwrap();
         assert!(
-            info.contains("backend=\"ndarray\"") && info.contains("parameters=\"101770\""),
+            info.contains("backend=\"flex\"") && info.contains("parameters=\"101770\""),
             "{info}"
         );
     }

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
-use clap::{Args, builder::TypedValueParser};
+use clap::Args;
 
 use crate::network::Backend;
 use crate::serving::classifier::PixelRange;
@@ -17,7 +16,7 @@ pub(super) struct ModelArgs {
     #[arg(long, value_name = "FILE", env = "KILN_MODEL")]
     pub model: Option<Source>,
     /// Which of Burn's CPU backends computes what the fused kernels do not
-    #[arg(long, env = "KILN_BACKEND", default_value_t, value_parser = backends())]
+    #[arg(long, value_name = "NAME", env = "KILN_BACKEND", default_value_t)]
     pub backend: Backend,
 }
 
@@ -42,9 +41,4 @@ impl ModelArgs {
     pub fn source(&self) -> Source {
         self.given().cloned().unwrap_or(Source::BuiltInCnn)
     }
-}
-
-fn backends() -> impl TypedValueParser<Value = Backend> {
-    PossibleValuesParser::new(Backend::ALL.map(Backend::name))
-        .try_map(|name| name.parse::<Backend>())
 }

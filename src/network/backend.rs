@@ -11,17 +11,23 @@ pub enum Backend {
     #[default]
     Flex,
     /// burn-ndarray: on the ndarray crate; deprecated upstream in favour of flex.
+    #[cfg(feature = "ndarray")]
     Ndarray,
 }
 
 impl Backend {
     /// Every backend that is built in.
-    pub const ALL: [Self; 2] = [Self::Flex, Self::Ndarray];
+    pub const ALL: &[Self] = &[
+        Self::Flex,
+        #[cfg(feature = "ndarray")]
+        Self::Ndarray,
+    ];
 
     /// The name used on the command line and in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Flex => "flex",
+            #[cfg(feature = "ndarray")]
             Self::Ndarray => "ndarray",
         }
     }
@@ -29,8 +35,8 @@ impl Backend {
     pub(super) fn device(self) -> Device {
         match self {
             Self::Flex => Device::flex(),
-            // Deprecated upstream, kept because both are promised and tested for parity.
-            #[allow(deprecated)]
+            #[cfg(feature = "ndarray")]
+            #[allow(deprecated, reason = "burn-ndarray is promised where it is built in")]
             Self::Ndarray => Device::ndarray(),
         }
     }
@@ -43,12 +49,17 @@ impl fmt::Display for Backend {
 }
 
 impl FromStr for Backend {
-    type Err = String;
+    type Err = &'static str;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|backend| backend.name() == name)
-            .ok_or_else(|| format!("no backend '{name}': use flex or ndarray"))
+        if let Some(backend) = Self::ALL.iter().find(|backend| backend.name() == name) {
+            return Ok(*backend);
+        }
+        Err(match name {
+            "ndarray" => {
+                "not in this build of Kiln: use flex, or build Kiln with `--features ndarray`"
+            }
+            _ => "no such backend: use flex, or ndarray in a Kiln built with `--features ndarray`",
+        })
     }
 }

@@ -116,7 +116,7 @@ fn a_strided_slice_keeps_what_numpy_keeps() {
     maker.then(layer);
     let model = maker.model();
     let input = (0..12_u8).map(f32::from).collect::<Vec<_>>();
-    for backend in Backend::ALL {
+    for &backend in Backend::ALL {
         let network = Network::new(model.clone(), backend).unwrap();
         let found = network.infer(input.clone(), 1).unwrap();
         assert_eq!(found, [5.0, 4.0, 3.0, 11.0, 10.0, 9.0], "{backend}");

@@ -186,7 +186,7 @@ pub const BATCH: usize = 5;
 pub fn assert_all_agree(model: &Model, random: &mut Random) {
     let len: usize = model.input_shape().iter().product();
     let input = random.values(len * BATCH);
-    for backend in Backend::ALL {
+    for &backend in Backend::ALL {
         let plain = Network::plain(model.clone(), backend).unwrap();
         let expected = plain.infer(input.clone(), BATCH).unwrap();
         assert!(expected.iter().all(|value| value.is_finite()), "{model:#?}");

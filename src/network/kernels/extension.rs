@@ -1,20 +1,23 @@
 //! A [`Program`] as one custom operation of Burn's CPU backends.
-#![allow(
-    deprecated,
-    reason = "burn-ndarray is one of the two backends promised"
+#![cfg_attr(
+    feature = "ndarray",
+    allow(deprecated, reason = "burn-ndarray is promised where it is built in")
 )]
 
 use std::sync::Arc;
 
+#[cfg(feature = "ndarray")]
+use burn::backend::NdArray;
 use burn::backend::{
-    Backend, Dispatch, Flex, NdArray, TensorMetadata, backend_extension, tensor::FloatTensor,
+    Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor,
 };
 use burn::tensor::{Tensor, TensorData, read_sync};
 
 use super::Program;
 
 /// What the CPU backends can do beside Burn's own operations.
-#[backend_extension(Flex, NdArray)]
+#[cfg_attr(not(feature = "ndarray"), backend_extension(Flex))]
+#[cfg_attr(feature = "ndarray", backend_extension(Flex, NdArray))]
 pub trait FusedOps: Backend {
     /// Runs `program` on `[batch, input_len()]`, giving `[batch, output_len()]`.
     fn fused(input: FloatTensor<Self>, program: Arc<Program>) -> FloatTensor<Self> {
@@ -30,6 +33,7 @@ pub trait FusedOps: Backend {
 }
 
 impl FusedOps for Flex {}
+#[cfg(feature = "ndarray")]
 impl FusedOps for NdArray {}
 
 /// Runs `program` on `[batch, input_len()]`, giving `[batch, output_len()]`,
