@@ -69,6 +69,7 @@ fn serve() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let addr = listener.local_addr().unwrap();
+    let http = TcpListener::bind("127.0.0.1:0").unwrap();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -76,7 +77,7 @@ fn serve() -> SocketAddr {
             .unwrap();
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            server.serve(listener).await.unwrap();
+            server.serve(listener, http).await.unwrap();
         });
     });
     addr

@@ -80,7 +80,8 @@ async fn a_server_without_models_yet_answers_and_says_that_it_is_not_ready() {
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = format!("http://{}", listener.local_addr().unwrap());
-    let serving = tokio::spawn(server.serve(listener));
+    let http = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let serving = tokio::spawn(server.serve(listener, http));
     let channel = tonic::transport::Channel::from_shared(addr).unwrap();
     let channel = channel.connect().await.unwrap();
     let (mut health, mut client) = (

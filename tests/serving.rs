@@ -87,6 +87,7 @@ impl House {
             model: model.to_owned(),
             version: version.to_owned(),
             fit: Fit::Auto,
+            show_input: false,
         };
         let caller = Caller { client: None, lane };
         let permit = self.serving.wait_for_place().await;

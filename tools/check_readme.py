@@ -3,7 +3,7 @@
 
     python tools/check_readme.py
 
-Expects `kiln serve` on localhost:50051, grpcurl and `python -m grpc_tools` on
+Expects `kiln serve` on localhost:50051 and 8000, grpcurl, curl and `python -m grpc_tools` on
 the path. Exits 1 if the README promises something else than what happens.
 """
 
@@ -44,6 +44,21 @@ def check_grpcurl(fences):
         sys.exit(f"the README prints {printed}\nthe server answers {found}")
 
 
+def check_curl(fences):
+    index = next(i for i, (_, code) in enumerate(fences) if code.startswith("curl") and "/predict" in code)
+    printed = json.loads(fences[index + 1][1])
+    found = [json.loads(run(line)) for line in fences[index][1].splitlines()]
+    if [answer["digit"] for answer in found] != ["7", "3", "7"]:
+        sys.exit(f"the server answers {found}")
+    for answer in (printed, found[0]):
+        answer.pop("timing")
+        answer["confidence"] = round(answer["confidence"], 4)
+        answer["probabilities"] = len(answer["probabilities"])
+        answer["classes"] = [answer["classes"][0]["class"], len(answer["classes"])]
+    if printed != found[0]:
+        sys.exit(f"the README prints {printed}\nthe server answers {found[0]}")
+
+
 def check_python(fences):
     generate = next(code for _, code in fences if "grpc_tools.protoc" in code)
     client = next(code for language, code in fences if language == "python")
@@ -61,8 +76,9 @@ def check_python(fences):
 def main():
     fences = blocks((ROOT / "README.md").read_text())
     check_grpcurl(fences)
+    check_curl(fences)
     check_python(fences)
-    print("README: 2 passed, 0 failed")
+    print("README: 3 passed, 0 failed")
 
 
 if __name__ == "__main__":

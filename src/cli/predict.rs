@@ -184,6 +184,7 @@ impl Predictor {
                     model: String::new(),
                     version: String::new(),
                     fit: args.fit.into_fit(),
+                    show_input: false,
                 };
                 let permit = serving.wait_for_place().await;
                 let answer = serving.classify(request, permit, Caller::default());

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::{ModelArgs, PixelArgs};
 use crate::preprocess;
 use crate::readiness::Readiness;
-use crate::server::{Config, Server, Side};
+use crate::server::{Config, Server};
 use crate::serving::batcher;
 use crate::serving::{self, Entry, Limits, Model, Repository, Serving};
 use crate::source::Source;
@@ -29,7 +29,7 @@ pub(super) struct Args {
         default_value = "0.0.0.0:50051"
     )]
     grpc_listen: SocketAddr,
-    /// Where /metrics, /livez and /readyz are answered
+    /// Where HTTP is answered: POST /predict, /models, /metrics, /livez, /readyz
     #[arg(
         long,
         value_name = "ADDR",
@@ -120,11 +120,8 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     // meanwhile is told that the server is not ready.
     let listener = tokio::net::TcpListener::from_std(bind(args.grpc_listen)?)?;
     let grpc_addr = listener.local_addr()?;
-    let http = Side::start(
-        bind(args.http_listen)?,
-        readiness.clone(),
-        Arc::clone(&telemetry),
-    )?;
+    let http = bind(args.http_listen)?;
+    let http_addr = http.local_addr()?;
     let repository = Arc::new(Repository::new()?);
     let server = server(args, &telemetry, &readiness, &repository);
     let loading = async {
@@ -134,16 +131,14 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         };
         repository.add(models);
         readiness.ready();
-        tracing::info!(grpc = %grpc_addr, http = %http.local_addr(), "serving");
+        tracing::info!(grpc = %grpc_addr, http = %http_addr, "serving");
         readiness.draining().await;
         Ok(())
     };
-    let result = tokio::select! {
-        result = server.serve(listener) => result.map_err(anyhow::Error::from),
+    tokio::select! {
+        result = server.serve(listener, http) => result.map_err(anyhow::Error::from),
         Err(error) = loading => Err(error),
-    };
-    tokio::task::spawn_blocking(|| http.shutdown(Duration::from_secs(1))).await?;
-    result
+    }
 }
 
 /// How many threads read and answer requests.

@@ -1,25 +1,75 @@
-//! The HTTP door: metrics and health.
+//! The HTTP door: one table of routes, and what each of them answers.
 
+mod answer;
+mod load_model;
+mod models;
+mod predict;
+mod probes;
+mod problem;
+mod record;
 mod routes;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response};
+use http::Request;
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 
-use crate::readiness::Readiness;
-use crate::telemetry::Telemetry;
+pub(crate) use self::answer::Answer;
+use self::problem::Problem;
+use self::record::Record;
+pub(crate) use self::routes::is_probe;
+use crate::readiness::{Readiness, State};
+use crate::serving::batcher::Lane;
+use crate::serving::{Error, Serving};
+use crate::telemetry::Rejection;
+use crate::transport::bounds::Bounds;
+use crate::transport::connections::Peer;
 
-/// Answers HTTP requests.
+/// Answers the HTTP requests of one thread.
 pub(crate) struct Door {
+    pub serving: Arc<Serving>,
     pub readiness: Readiness,
-    pub telemetry: Arc<Telemetry>,
+    pub bounds: Arc<Bounds>,
+    /// Of the thread that the requests are read on, if it computes.
+    pub lane: Option<Lane>,
+    /// Whose turn it is to read a large body; the threads share it.
+    pub parsing: Arc<Semaphore>,
 }
 
 impl Door {
     /// Answers a request, whatever it is, and counts it.
-    pub fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        routes::answer(self, request)
+    pub fn answer(
+        self: &Arc<Self>,
+        peer: &Peer,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Answer, Infallible>> + Send + use<> {
+        let record = Record::begin(&self.bounds.telemetry, &request);
+        let client = self.bounds.client(request.headers(), peer);
+        let (door, reading) = (Arc::clone(self), Arc::clone(&peer.reading));
+        async move {
+            let asking = routes::Asking { client, reading };
+            let answer = routes::answer(&door, asking, request).await;
+            Ok(record.end(answer))
+        }
+    }
+
+    /// What a request is told that came to gRPC's port.
+    pub fn misdirected(&self, request: &Request<Incoming>) -> Answer {
+        let record = Record::begin(&self.bounds.telemetry, request);
+        record.end(Problem::misdirected().into_answer())
+    }
+
+    /// What a request is told that no serving thread takes.
+    pub fn turn_away(&self, request: &Request<Incoming>) -> Answer {
+        let record = Record::begin(&self.bounds.telemetry, request);
+        let (reason, problem) = if self.readiness.state() == State::Draining {
+            (Rejection::Draining, Problem::draining())
+        } else {
+            (Rejection::QueueFull, Error::Full.into())
+        };
+        self.bounds.telemetry.rejected(reason);
+        record.end(problem.into_answer())
     }
 }

@@ -1,126 +1,131 @@
 //! What is answered: the table of the routes.
 
-use std::time::Instant;
+use std::net::IpAddr;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::header::ALLOW;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
 
-use super::Door;
-use crate::readiness::State;
-use crate::telemetry::{EXPOSITION_CONTENT_TYPE, OTHER};
+use super::answer::Answer;
+use super::problem::Problem;
+use super::{Door, load_model, models, predict, probes};
+use crate::transport::backpressure::Reading;
 
-const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const EXPOSITION: HeaderValue = HeaderValue::from_static(EXPOSITION_CONTENT_TYPE);
-
-type Answer = Response<Full<Bytes>>;
-
-/// A path that is answered, to GET and HEAD.
-struct Route {
-    path: &'static str,
+/// A path that is answered.
+pub(super) struct Route {
+    pub path: &'static str,
+    /// What it is for, for whoever asks for something that is not there.
     what: &'static str,
-    get: fn(&Door) -> Answer,
+    handler: Handler,
 }
 
-const ROUTES: [Route; 3] = [
+/// Who answers, and to which method.
+enum Handler {
+    /// GET and HEAD, on the side thread, which no prediction holds up.
+    Probe(fn(&Door) -> Answer),
+    /// GET and HEAD.
+    Get(fn(&Door, &Parts) -> Answer),
+    /// POST, with a body.
+    Post(fn(Arc<Door>, Asking, Request<Incoming>) -> BoxFuture<'static, Answer>),
+}
+
+/// Whoever asks.
+pub(super) struct Asking {
+    pub client: IpAddr,
+    /// How the connection is read.
+    pub reading: Arc<Reading>,
+}
+
+/// All routes. The first one is found first, so it is the one that is asked for most.
+const TABLE: [Route; 6] = [
+    Route {
+        path: "/predict",
+        what: "which digit a picture shows",
+        handler: Handler::Post(predict::answer),
+    },
+    Route {
+        path: "/models",
+        what: "the models that are loaded",
+        handler: Handler::Get(|door, _| models::answer(door)),
+    },
+    Route {
+        path: "/load_model",
+        what: "whether a model can be loaded, by ?model_path=",
+        handler: Handler::Get(load_model::answer),
+    },
     Route {
         path: "/metrics",
         what: "metrics in Prometheus text format",
-        get: metrics,
+        handler: Handler::Probe(probes::metrics),
     },
     Route {
         path: "/livez",
         what: "200 while the process answers",
-        get: |_| text(StatusCode::OK, "alive\n"),
+        handler: Handler::Probe(|_| probes::livez()),
     },
     Route {
         path: "/readyz",
         what: "200 while predictions are answered, else 503 and why",
-        get: readyz,
+        handler: Handler::Probe(probes::readyz),
     },
 ];
 
-/// Answers a request and counts it. The body of the request is not read.
-pub(super) fn answer(door: &Door, request: &Request<Incoming>) -> Answer {
-    let start = Instant::now();
-    let path = request.uri().path();
-    let route = ROUTES.iter().find(|route| route.path == path);
-    let answer = match route {
-        None => not_found(),
-        Some(route) if [Method::GET, Method::HEAD].contains(request.method()) => (route.get)(door),
-        Some(_) => method_not_allowed(),
-    };
-    door.telemetry.http_finished(
-        method_label(request.method()),
-        route.map_or(OTHER, |route| route.path),
-        answer.status().as_u16(),
-        start.elapsed(),
-    );
-    answer
+/// The route of a path.
+pub(super) fn find(path: &str) -> Option<&'static Route> {
+    static ROUTES: &[Route] = &TABLE;
+    ROUTES.iter().find(|route| route.path == path)
 }
 
-fn metrics(door: &Door) -> Answer {
-    match door.telemetry.exposition() {
-        Ok(exposition) => with_type(StatusCode::OK, EXPOSITION, exposition),
-        Err(error) => {
-            tracing::error!(%error, "cannot answer /metrics");
-            text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
+/// Whether the side thread answers this path.
+pub(crate) fn is_probe(path: &str) -> bool {
+    find(path).is_some_and(|route| matches!(route.handler, Handler::Probe(_)))
+}
+
+/// Answers a request. What is not read of its body nobody waits for.
+pub(super) async fn answer(door: &Arc<Door>, asking: Asking, request: Request<Incoming>) -> Answer {
+    let Some(route) = find(request.uri().path()) else {
+        return nothing();
+    };
+    let method = request.method().clone();
+    match (&route.handler, method) {
+        (Handler::Probe(answer), Method::GET | Method::HEAD) => answer(door),
+        (Handler::Get(answer), Method::GET | Method::HEAD) => answer(door, &request.into_parts().0),
+        (Handler::Post(answer), Method::POST) => answer(Arc::clone(door), asking, request).await,
+        (_, Method::OPTIONS) => options(route.allow()),
+        _ => Problem::wrong_method(route.allow()).into_answer(),
+    }
+}
+
+impl Route {
+    /// The methods that are answered.
+    fn allow(&self) -> &'static str {
+        match self.handler {
+            Handler::Probe(_) | Handler::Get(_) => "GET, HEAD, OPTIONS",
+            Handler::Post(_) => "POST, OPTIONS",
         }
     }
 }
 
-fn readyz(door: &Door) -> Answer {
-    let unready = StatusCode::SERVICE_UNAVAILABLE;
-    match door.readiness.state() {
-        State::Starting => text(unready, "starting: no model is warm yet\n"),
-        State::Ready => text(StatusCode::OK, "ready\n"),
-        State::Draining => text(unready, "draining: the server is shutting down\n"),
-    }
-}
-
-fn not_found() -> Answer {
-    let mut body = vec!["Nothing is here. This listener answers GET and HEAD of:".to_owned()];
-    body.extend(
-        ROUTES
-            .iter()
-            .map(|route| format!("  {:<10} {}", route.path, route.what)),
-    );
-    text(StatusCode::NOT_FOUND, body.join("\n") + "\n")
-}
-
-fn method_not_allowed() -> Answer {
-    let mut answer = text(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "Only GET and HEAD are answered here.\n",
-    );
+fn options(allow: &'static str) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    *answer.status_mut() = StatusCode::NO_CONTENT;
     answer
         .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        .insert(ALLOW, HeaderValue::from_static(allow));
     answer
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    with_type(status, PLAIN, body)
-}
-
-fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    answer
-}
-
-/// A client may invent methods; a label must not follow it.
-fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        "PATCH" => "PATCH",
-        _ => OTHER,
-    }
+fn nothing() -> Answer {
+    let routes = TABLE.iter().map(|route| {
+        let (method, _) = route.allow().split_once(',').unwrap_or_default();
+        format!("{method} {} ({})", route.path, route.what)
+    });
+    let routes: Vec<_> = routes.collect();
+    let detail = format!("Nothing is here. What is answered: {}.", routes.join(", "));
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail).into_answer()
 }

@@ -4,28 +4,33 @@ mod side;
 mod thread;
 
 use std::io;
+use std::net::TcpListener as StdTcpListener;
 use std::sync::Arc;
 use std::thread::Builder as ThreadBuilder;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
-use futures_util::Stream;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
-pub use side::Side;
+use side::Side;
 use thread::Thread;
 
 use crate::grpc::{self, Health};
+use crate::http;
 use crate::readiness::Readiness;
 use crate::serving::Serving;
 use crate::serving::batcher::Lane;
 use crate::telemetry::Telemetry;
 use crate::transport::backpressure::Gate;
 use crate::transport::bounds::Bounds;
-use crate::transport::connections::{Connection, Threads, accept};
+use crate::transport::connections::{Threads, accept};
 use crate::transport::memory::Memory;
 use crate::transport::pulse::Pulse;
+
+/// How long the side's last answers may take, once the serving threads have ended.
+const SIDE_GRACE: Duration = Duration::from_secs(1);
 
 /// How requests are bounded.
 #[derive(Clone, Copy, Debug)]
@@ -58,25 +63,30 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers on `listener` until readiness says draining, then lets running
-    /// calls end, for at most the drain timeout.
+    /// Answers gRPC and HTTP on their listeners until readiness says draining, then lets running
+    /// requests end, for at most the drain timeout. Until then the side goes on telling how the server is.
     ///
     /// Each of the threads has a runtime of its own, and a call never leaves the thread that read
     /// it: no lock, no wake-up between threads, and one write for the answers of a whole batch.
     ///
     /// # Errors
     /// If a service cannot be put together or a thread cannot be started.
-    pub async fn serve(self, listener: TcpListener) -> Result<(), Error> {
+    pub async fn serve(self, grpc: TcpListener, http: StdTcpListener) -> Result<(), Error> {
         let health = Health::new(grpc::names(), &self.readiness).await;
         let memory = Memory::new(
             self.config.max_buffered_bytes,
             self.config.max_message_bytes,
         );
 
+        let cores = available_parallelism().map_or(1, usize::from);
+        let parsing = Arc::new(Semaphore::new(cores));
         let (mut threads, mut pulse) = (Threads::default(), Pulse::new());
         let (running, mut ended) = mpsc::channel::<()>(1);
         for (index, lane) in Lane::each(self.config.threads.max(1)).enumerate() {
-            let serving = self.thread(threads.add(), &lane, &health, &memory)?;
+            let bounds = Arc::new(self.bounds(&memory));
+            let http = self.http(&bounds, Some(lane.clone()), &parsing);
+            let serving = self.thread(&bounds, &lane, &health, http)?;
+            let serving = serving.serve(threads.add());
             let measuring = pulse.measure(Arc::clone(&self.telemetry))?;
             let (runtime, running) = (runtime()?, running.clone());
             ThreadBuilder::new()
@@ -90,11 +100,13 @@ impl Server {
                 })?;
         }
         drop(running);
+        let http_door = Arc::new(self.http(&Arc::new(self.bounds(&memory)), None, &parsing));
+        let side = Side::start(http, http_door, threads.clone())?;
         let follow = tokio::spawn(health.follow());
         let beat = tokio::spawn(pulse.beat());
 
         tokio::select! {
-            () = accept(listener, threads) => {}
+            () = accept(grpc, threads) => {}
             () = self.readiness.draining() => {}
         }
         // A silent peer or an open Watch would hold the drain up for ever.
@@ -103,41 +115,63 @@ impl Server {
             .await
             .is_err()
         {
-            tracing::warn!(?drain_timeout, "closing calls that did not end in time");
+            tracing::warn!(?drain_timeout, "closing requests that did not end in time");
         }
         follow.abort();
         beat.abort();
+        // It waits for its thread. Only a bug panics there, which was logged.
+        let _ = tokio::task::spawn_blocking(|| side.shutdown(SIDE_GRACE)).await;
         Ok(())
     }
 
-    /// What one thread does.
-    fn thread<C: Stream<Item = Connection>>(
-        &self,
-        connections: C,
-        lane: &Lane,
-        health: &Health,
-        memory: &Memory,
-    ) -> Result<impl Future<Output = ()> + use<C>, Error> {
-        // Each thread has its own, since one that all threads count their uses of would go from core to core.
-        let bounds = Arc::new(Bounds {
+    /// What bounds the requests of a thread. Each has its own, since one that all threads count their uses of would go
+    /// from core to core.
+    fn bounds(&self, memory: &Memory) -> Bounds {
+        Bounds {
             telemetry: Arc::clone(&self.telemetry),
             memory: memory.clone(),
             max_message_bytes: self.config.max_message_bytes,
             request_timeout: self.config.request_timeout,
             trust_forwarded_for: self.config.trust_forwarded_for,
-        });
+        }
+    }
+
+    /// The HTTP door of a thread, which computes if it has a lane.
+    fn http(
+        &self,
+        bounds: &Arc<Bounds>,
+        lane: Option<Lane>,
+        parsing: &Arc<Semaphore>,
+    ) -> http::Door {
+        http::Door {
+            serving: Arc::clone(&self.serving),
+            readiness: self.readiness.clone(),
+            bounds: Arc::clone(bounds),
+            lane,
+            parsing: Arc::clone(parsing),
+        }
+    }
+
+    /// What one thread answers with.
+    fn thread(
+        &self,
+        bounds: &Arc<Bounds>,
+        lane: &Lane,
+        health: &Health,
+        http: http::Door,
+    ) -> Result<Thread, Error> {
         let parts = grpc::Parts {
             serving: &self.serving,
             telemetry: &self.telemetry,
             lane,
             health,
         };
-        let thread = Thread {
-            grpc: Arc::new(grpc::Door::new(&parts, &bounds)?),
+        Ok(Thread {
+            grpc: Arc::new(grpc::Door::new(&parts, bounds)?),
+            http: Arc::new(http),
             gate: Arc::new(Gate::new(lane.clone(), Arc::clone(&self.telemetry))),
             readiness: self.readiness.clone(),
-        };
-        Ok(thread.serve(connections))
+        })
     }
 }
 

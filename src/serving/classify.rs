@@ -22,6 +22,8 @@ pub struct PictureRequest {
     pub version: String,
     /// How a picture becomes the model's input.
     pub fit: Fit,
+    /// Whether the answer is to have what the network saw.
+    pub show_input: bool,
 }
 
 /// One picture.
@@ -50,6 +52,17 @@ pub struct Answer {
     pub model: Arc<Model>,
     /// How long it waited and computed.
     pub timing: Timing,
+    /// What the network saw, if that was asked for.
+    pub shown: Option<Shown>,
+}
+
+/// A model's input as a picture.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Its size.
+    pub size: Size,
+    /// Its grey values, row by row, light ink on dark.
+    pub pixels: Bytes,
 }
 
 impl Serving {
@@ -97,6 +110,9 @@ impl Serving {
             Picture::Pixels(bytes) => pixels(checked_pixels(bytes, &model, classifier.picture)?),
             Picture::Values(values) => Input::values(checked_values(values, &model)?, 1),
         };
+        let shown = request
+            .show_input
+            .then(|| Shown::of(&input.values, classifier));
         let intensity = intensity(&input.values, classifier.pixel_scale);
         let output = model.batcher.infer(input, permit, caller.lane).await?;
 
@@ -114,8 +130,23 @@ impl Serving {
             confidence,
             probabilities,
             timing: output.timing,
+            shown,
             model,
         })
+    }
+}
+
+impl Shown {
+    fn of(input: &Values, classifier: &Classifier) -> Self {
+        let grey = |value: &f32| (value / classifier.pixel_scale).round() as u8;
+        Self {
+            size: classifier.picture,
+            pixels: match input {
+                Values::Pixels { bytes, .. } => bytes.clone(),
+                // Values beyond black and white are shown as black and white.
+                Values::Floats(values) => values.iter().map(grey).collect(),
+            },
+        }
     }
 }
 

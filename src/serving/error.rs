@@ -1,4 +1,4 @@
-//! Why there is no answer. Doors translate it: gRPC's in `grpc/call/status.rs`.
+//! Why there is no answer. Doors translate it, in `grpc/call/status.rs` and `http/problem.rs`.
 
 use super::NotFound;
 use super::batcher;
@@ -105,8 +105,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Which part of the request was wrong, by the name that every door has for it.
+    pub(crate) fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::NoInput => Some("input"),
+            Self::PixelCount { .. } => Some("pixels"),
+            Self::ValueCount { .. } | Self::NotFinite { .. } => Some("values"),
+            Self::Picture(PictureError::TooSlow { .. }) => None,
+            Self::Picture(_) => Some("image"),
+            _ => None,
+        }
+    }
+
     /// Under which reason it counts as turned away; none for what is the server's fault.
-    pub(super) fn rejection(&self) -> Option<Rejection> {
+    pub(crate) fn rejection(&self) -> Option<Rejection> {
         match self {
             Self::NoInput
             | Self::PixelCount { .. }

@@ -200,6 +200,10 @@ impl Prepared {
         Ok(Model {
             name: entry.name.clone(),
             version: entry.version.clone(),
+            file: match &entry.source {
+                Source::File(path) => Some(path.clone()),
+                Source::BuiltInCnn | Source::BuiltInMlp => None,
+            },
             network: self.network,
             batcher: batcher.map_err(|error| entry.error(error))?,
             classifier: self.classifier,

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use admission::{Admission, Permit};
 use batcher::Lane;
-pub use classify::{Answer, Picture, PictureRequest, best};
+pub use classify::{Answer, Picture, PictureRequest, Shown, best};
 use decoding::Decoding;
 pub use error::Error;
 pub use infer::{InferRequest, Outputs};
@@ -93,6 +93,14 @@ impl Serving {
     /// no faster than it is answered.
     pub async fn wait_for_place(&self) -> Permit {
         self.admission.admit().await
+    }
+
+    /// All models, and the name of the default one.
+    ///
+    /// # Errors
+    /// [`Error::Loading`] before the first models are there.
+    pub fn models(&self) -> Result<(String, Vec<Arc<Model>>), Error> {
+        self.repository.list()
     }
 
     /// Counts what was turned away.

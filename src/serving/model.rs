@@ -1,5 +1,6 @@
 //! One loaded model.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::batcher::Batcher;
@@ -14,6 +15,8 @@ pub struct Model {
     pub name: String,
     /// The version clients ask for.
     pub version: String,
+    /// The file it was read from; none if it is built in.
+    pub file: Option<PathBuf>,
     /// The network; the batcher runs it.
     pub network: Arc<Network>,
     /// Requests go in here.

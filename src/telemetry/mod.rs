@@ -87,7 +87,9 @@ impl Rejection {
         Self::UnknownModel,
     ];
 
-    fn label(self) -> &'static str {
+    /// The reason, as the label has it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
             Self::Deadline => "deadline",

@@ -17,16 +17,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::backpressure::Reading;
 
-/// Connections at once; the next ones wait in the listener's backlog. Below
-/// the usual limit of 1024 descriptors, so that files and the HTTP side have some left.
+/// gRPC connections at once; the next ones wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 768;
 /// Pause after a failed accept: without one, a process out of descriptors would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What an HTTP/2 client says first (RFC 9113, section 3.4), how long it may take to say it, and
 /// how often a client that has said a part of it is looked at again.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
-const PREFACE_PAUSE: Duration = Duration::from_millis(20);
+pub(crate) const PEEK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Whoever is at the other end of a connection.
 #[derive(Debug)]
@@ -36,7 +35,22 @@ pub(crate) struct Peer {
     pub reading: Arc<Reading>,
 }
 
-/// Accepts on `listener` for as long as it is polled.
+/// Which port a connection came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    Grpc,
+    Http,
+}
+
+/// What is spoken on a connection, as far as its first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Or something that is no HTTP.
+    Http1,
+    Http2,
+}
+
+/// Accepts gRPC connections on `listener` for as long as it is polled.
 pub(crate) async fn accept(listener: TcpListener, threads: Threads) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -46,7 +60,8 @@ pub(crate) async fn accept(listener: TcpListener, threads: Threads) {
         };
         let accepted = listener.accept().await;
         match accepted.and_then(|(stream, _)| stream.into_std()) {
-            Ok(stream) => threads.assign(stream, slot),
+            // A thread that is gone takes no more; the connection is closed by being dropped.
+            Ok(stream) => drop(threads.assign(stream, Port::Grpc, slot)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a gRPC connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -55,11 +70,11 @@ pub(crate) async fn accept(listener: TcpListener, threads: Threads) {
     }
 }
 
-/// The threads that serve connections. Once it is dropped, they get no more.
-#[derive(Debug, Default)]
+/// The threads that serve connections; clones give to the same ones.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Threads(Vec<Thread>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Thread {
     /// How many connections it has.
     open: Arc<AtomicUsize>,
@@ -76,20 +91,33 @@ impl Threads {
     }
 
     /// Gives a connection to the thread that has the fewest.
-    fn assign(&self, stream: StdTcpStream, slot: OwnedSemaphorePermit) {
+    ///
+    /// # Errors
+    /// The connection, if that thread takes no more.
+    pub fn assign(
+        &self,
+        stream: StdTcpStream,
+        port: Port,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<(), StdTcpStream> {
         let fewest = self
             .0
             .iter()
             .min_by_key(|thread| thread.open.load(Ordering::Relaxed));
-        if let Some(Thread { open, assigned }) = fewest {
-            open.fetch_add(1, Ordering::Relaxed);
-            let counted = Counted {
-                open: Arc::clone(open),
-                _slot: slot,
-            };
-            // A thread that is gone takes no more; the connection is closed by being dropped.
-            let _ = assigned.send(Accepted { stream, counted });
-        }
+        let Some(Thread { open, assigned }) = fewest else {
+            return Err(stream);
+        };
+        open.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted {
+            open: Arc::clone(open),
+            _slot: slot,
+        };
+        let accepted = Accepted {
+            stream,
+            port,
+            counted,
+        };
+        assigned.send(accepted).map_err(|refused| refused.0.stream)
     }
 }
 
@@ -97,6 +125,7 @@ impl Threads {
 #[derive(Debug)]
 struct Accepted {
     stream: StdTcpStream,
+    port: Port,
     counted: Counted,
 }
 
@@ -113,48 +142,62 @@ impl Drop for Counted {
     }
 }
 
-/// The connections that have begun to speak HTTP/2; those that do not are closed in time.
+/// The connections that have begun to speak; those that do not are closed in time.
 fn connections(accepted: UnboundedReceiver<Accepted>) -> impl Stream<Item = Connection> {
     let accepted = stream::unfold(accepted, |mut accepted| async move {
         Some((accepted.recv().await?, accepted))
     });
     accepted
-        .map(|Accepted { stream, counted }| async move {
-            let stream = TcpStream::from_std(stream)?;
-            // An answer is small and must not wait for the next one. A socket that refuses is
-            // closed anyway.
-            let _ = stream.set_nodelay(true);
-            let peer = stream.peer_addr()?.ip();
-            tokio::time::timeout(PREFACE_TIMEOUT, preface(&stream)).await??;
-            Ok(Connection {
-                stream,
-                peer,
-                _counted: counted,
-            })
-        })
-        .buffer_unordered(MAX_CONNECTIONS)
+        .map(Accepted::begin)
+        // One more than those that may keep silent, so that no other waits for them.
+        .buffer_unordered(MAX_CONNECTIONS + 1)
         .filter_map(|connection: io::Result<Connection>| async { connection.ok() })
 }
 
-/// Waits until the client has said its preface, or something else, which is hyper's to answer.
-async fn preface(stream: &TcpStream) -> io::Result<()> {
+impl Accepted {
+    async fn begin(self) -> io::Result<Connection> {
+        let stream = TcpStream::from_std(self.stream)?;
+        // An answer is small and must not wait for the next one. A socket that refuses is
+        // closed anyway.
+        let _ = stream.set_nodelay(true);
+        let peer = stream.peer_addr()?.ip();
+        let protocol = match self.port {
+            Port::Grpc => tokio::time::timeout(PREFACE_TIMEOUT, preface(&stream)).await??,
+            // The side has seen that it asks for something.
+            Port::Http => Protocol::Http1,
+        };
+        Ok(Connection {
+            stream,
+            peer,
+            port: self.port,
+            protocol,
+            _counted: self.counted,
+        })
+    }
+}
+
+/// Waits until the client has said HTTP/2's preface, or something else.
+async fn preface(stream: &TcpStream) -> io::Result<Protocol> {
     let mut said = [0; PREFACE.len()];
     loop {
         match stream.peek(&mut said).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            length if length < said.len() && PREFACE.starts_with(&said[..length]) => {
+            length if !PREFACE.starts_with(&said[..length]) => return Ok(Protocol::Http1),
+            length if length < said.len() => {
                 // What was peeked at stays readable, so there is nothing to wait for but time.
-                tokio::time::sleep(PREFACE_PAUSE).await;
+                tokio::time::sleep(PEEK_PAUSE).await;
             }
-            _ => return Ok(()),
+            _ => return Ok(Protocol::Http2),
         }
     }
 }
 
-/// A connection that has begun to speak HTTP/2.
+/// A connection that has begun to speak.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub stream: TcpStream,
     pub peer: IpAddr,
+    pub port: Port,
+    pub protocol: Protocol,
     _counted: Counted,
 }

@@ -18,14 +18,13 @@ use tonic::Status;
 use super::status;
 use crate::telemetry::Rejection;
 use crate::transport::bounds::Bounds;
+use crate::transport::growing::Growing;
 use crate::transport::memory::{Held, Memory};
 use crate::transport::pace::Pace;
 use crate::transport::refused::Refused;
 
 /// A flag, and four bytes of length.
 pub(crate) const PREFIX: usize = 5;
-/// First room for a message that comes in several pieces: its length is but a claim.
-const FIRST_ROOM: usize = 4 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -170,8 +169,7 @@ struct Partial {
     prefix: [u8; PREFIX],
     /// How much of the prefix has come.
     prefixed: usize,
-    message: Vec<u8>,
-    held: Held,
+    message: Growing,
 }
 
 impl Partial {
@@ -179,8 +177,7 @@ impl Partial {
         Self {
             prefix: [0; PREFIX],
             prefixed: 0,
-            message: Vec::new(),
-            held,
+            message: Growing::new(held),
         }
     }
 
@@ -195,27 +192,14 @@ impl Partial {
         }
         let length = length(self.prefix, limit)?;
         let some = data.split_to((length - self.message.len()).min(data.len()));
-        self.make_room(some.len(), length)?;
-        self.message.extend_from_slice(&some);
+        self.message.add(&some, length)?;
         Ok(self.message.len() == length)
     }
 
-    /// Room for so many bytes more, and for as much again as has come, but not for all that `length` claims.
-    fn make_room(&mut self, more: usize, length: usize) -> Result<(), Status> {
-        let (room, wanted) = (self.message.capacity(), self.message.len() + more);
-        if wanted > room {
-            let wanted = wanted.max(2 * room).max(FIRST_ROOM).min(length);
-            self.held.grow(wanted - room)?;
-            self.message.reserve_exact(wanted - self.message.len());
-        }
-        Ok(())
-    }
-
     fn into_message(self) -> Message {
-        Message {
-            bytes: self.message.into(),
-            held: self.held,
-        }
+        let (bytes, held) = self.message.end();
+        let bytes = bytes.into();
+        Message { bytes, held }
     }
 }
 

@@ -63,17 +63,10 @@ fn code(error: &Error) -> Code {
 
 /// Which field was wrong, or when to come back (`google/rpc/error_details.proto`).
 fn details(error: &Error, message: &str) -> Option<ErrorDetails> {
-    let field = match error {
-        Error::NoInput => "input",
-        Error::PixelCount { .. } => "pixels",
-        Error::ValueCount { .. } | Error::NotFinite { .. } => "values",
-        Error::Picture(PictureError::TooSlow { .. }) => return None,
-        Error::Picture(_) => "image",
-        Error::Full => {
-            return Some(ErrorDetails::with_retry_info(Some(RETRY)));
-        }
-        _ => return None,
-    };
+    if matches!(error, Error::Full) {
+        return Some(ErrorDetails::with_retry_info(Some(RETRY)));
+    }
+    let field = error.field()?;
     Some(ErrorDetails::with_bad_request_violation(field, message))
 }
 

@@ -126,6 +126,7 @@ fn read(request: pb::PredictRequest) -> Result<PictureRequest, Status> {
             pb::Fit::Resize => Fit::Resize,
             pb::Fit::Digit => Fit::Digit,
         },
+        show_input: false,
     })
 }
 

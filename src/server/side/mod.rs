@@ -1,35 +1,72 @@
-//! The side listener: metrics and health over HTTP/1.1, on a thread and runtime of its own.
+//! The side listener: what is asked over HTTP comes in here, on a thread and runtime of its own.
 //!
-//! A flood of predictions keeps every serving thread busy; a scrape and a liveness probe must not wait for them.
-//! `connection` says how long a client may take.
+//! A flood of predictions keeps every serving thread busy; a scrape and a liveness probe must not wait for them, so they
+//! are answered here. A connection that asks for anything else is handed to a serving thread, unread.
 
 mod connection;
+mod one_request;
 
+use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::{Builder as ThreadBuilder, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::TcpListener as TokioListener;
+use futures_util::future::{Either, ready};
+use http::Request;
+use hyper::body::Incoming;
+use tokio::net::{TcpListener as TokioListener, TcpStream};
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::http::Door;
-use crate::readiness::Readiness;
-use crate::telemetry::Telemetry;
+use crate::http::{Answer, Door, is_probe};
+use crate::transport::connections::{ACCEPT_PAUSE, Peer, Port, Threads};
 
-/// Connections served at once; the next ones wait in the listener's backlog.
+/// Connections here at once; the next ones wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 512;
-/// Pause after a failed accept: without one, a process out of descriptors would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections at once that were handed to the serving threads.
+const MAX_SERVED: usize = 2048;
+
+/// What the side's connections need.
+struct Inside {
+    door: Arc<Door>,
+    threads: Threads,
+    /// For connections that are handed over.
+    slots: Arc<Semaphore>,
+}
+
+impl Inside {
+    /// Hands a connection to a serving thread; it comes back if none takes it.
+    fn hand_over(&self, stream: TcpStream) -> Option<TcpStream> {
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            return Some(stream);
+        };
+        // A socket that cannot be taken out of the runtime is broken.
+        let stream = stream.into_std().ok()?;
+        let back = self.threads.assign(stream, Port::Http, slot).err()?;
+        TcpStream::from_std(back).ok()
+    }
+
+    /// Answers a probe, and anything else with why nobody serves it.
+    fn answer(
+        &self,
+        peer: &Peer,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Answer, Infallible>> + Send + use<> {
+        if is_probe(request.uri().path()) {
+            Either::Left(self.door.answer(peer, request))
+        } else {
+            Either::Right(ready(Ok(self.door.turn_away(&request))))
+        }
+    }
+}
 
 /// The listener, running on its thread. Dropping it ends it without a grace.
 #[derive(Debug)]
-pub struct Side {
-    local_addr: SocketAddr,
+pub(super) struct Side {
     stop: oneshot::Sender<Duration>,
     thread: JoinHandle<()>,
 }
@@ -38,35 +75,21 @@ impl Side {
     /// Answers on `listener` from now on.
     ///
     /// # Errors
-    /// Those of the system: the listener's address, its non-blocking mode, a thread.
-    pub fn start(
-        listener: TcpListener,
-        readiness: Readiness,
-        telemetry: Arc<Telemetry>,
-    ) -> io::Result<Self> {
-        let local_addr = listener.local_addr()?;
+    /// Those of the system: the listener's non-blocking mode, a thread.
+    pub fn start(listener: TcpListener, door: Arc<Door>, threads: Threads) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let runtime = RuntimeBuilder::new_current_thread().enable_all().build()?;
         let listener = in_runtime(&runtime, listener)?;
-        let door = Arc::new(Door {
-            readiness,
-            telemetry,
+        let inside = Arc::new(Inside {
+            door,
+            threads,
+            slots: Arc::new(Semaphore::new(MAX_SERVED)),
         });
         let (stop, stopped) = oneshot::channel();
         let thread = ThreadBuilder::new()
             .name("kiln-http".to_owned())
-            .spawn(move || runtime.block_on(serve(listener, door, stopped)))?;
-        Ok(Self {
-            local_addr,
-            stop,
-            thread,
-        })
-    }
-
-    /// Where it listens, with the port that the system chose if none was asked for.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+            .spawn(move || runtime.block_on(serve(listener, inside, stopped)))?;
+        Ok(Self { stop, thread })
     }
 
     /// Accepts no more, closes idle connections, lets running answers end for at most `grace`, and joins the thread.
@@ -85,12 +108,16 @@ fn in_runtime(runtime: &Runtime, listener: TcpListener) -> io::Result<TokioListe
 }
 
 /// Accepts until told to stop, then waits for the connections, but no longer than it was told.
-async fn serve(listener: TokioListener, door: Arc<Door>, mut stop: oneshot::Receiver<Duration>) {
+async fn serve(
+    listener: TokioListener,
+    inside: Arc<Inside>,
+    mut stop: oneshot::Receiver<Duration>,
+) {
     let (closing, _) = watch::channel(());
     let mut connections = JoinSet::new();
     let grace = tokio::select! {
         told = &mut stop => told.unwrap_or(Duration::ZERO),
-        () = accept(&listener, &door, &closing, &mut connections) => Duration::ZERO,
+        () = accept(&listener, &inside, &closing, &mut connections) => Duration::ZERO,
     };
     drop(listener);
     drop(closing);
@@ -103,7 +130,7 @@ async fn serve(listener: TokioListener, door: Arc<Door>, mut stop: oneshot::Rece
 /// Never returns; each connection is told to close when `closing` is dropped.
 async fn accept(
     listener: &TokioListener,
-    door: &Arc<Door>,
+    inside: &Arc<Inside>,
     closing: &watch::Sender<()>,
     connections: &mut JoinSet<()>,
 ) {
@@ -113,9 +140,9 @@ async fn accept(
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (door, closing) = (Arc::clone(door), closing.subscribe());
+                let (inside, closing) = (Arc::clone(inside), closing.subscribe());
                 connections.spawn(async move {
-                    connection::run(stream, door, closing).await;
+                    connection::run(stream, inside, closing).await;
                     drop(slot);
                 });
             }

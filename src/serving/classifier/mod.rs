@@ -63,6 +63,14 @@ impl Classifier {
         })
     }
 
+    /// Whether its classes are the ten digits, as far as that can be told: they have no names, or those of digits.
+    #[must_use]
+    pub fn tells_digits(&self) -> bool {
+        let is_digit = |(class, label): (usize, &String)| *label == class.to_string();
+        let labels = self.labels.as_ref();
+        self.classes == 10 && labels.is_none_or(|labels| labels.iter().enumerate().all(is_digit))
+    }
+
     /// The labels of all classes: their names, or else their numbers.
     #[must_use]
     pub fn class_labels(&self) -> Vec<String> {

@@ -48,6 +48,15 @@ impl Repository {
         Ok(Arc::clone(models.find(name, version)?))
     }
 
+    /// All models by name, each with its versions, the newest last, and the name of the default one.
+    ///
+    /// # Errors
+    /// [`Error::Loading`] before the first models are there.
+    pub fn list(&self) -> Result<(String, Vec<Arc<Model>>), Error> {
+        let models = self.models.load();
+        Ok(models.as_ref().ok_or(Error::Loading)?.list())
+    }
+
     /// Serves `added` from now on, all at once. A model of the same name and version makes way and retires; the first
     /// model ever added is the default.
     pub fn add(&self, added: impl IntoIterator<Item = Model>) {

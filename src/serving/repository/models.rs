@@ -53,6 +53,12 @@ impl Models {
         found.ok_or_else(|| no_version(wanted, version, versions))
     }
 
+    /// The name of the default, and all models.
+    pub fn list(&self) -> (String, Vec<Arc<Model>>) {
+        let all = self.versions.values().flatten().cloned();
+        (self.default.clone(), all.collect())
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.versions.is_empty()
