@@ -30,19 +30,17 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is something else.
-    #[error("not a .npy file")]
+    #[error("not a .npy file: numpy.save(\"x.npy\", x) writes one")]
     Magic,
+    /// A zip archive, as `numpy.savez` writes.
+    #[error("a .npz file, which holds many arrays: save one with numpy.save(\"x.npy\", x)")]
+    Archive,
     /// Its header is not understood.
     #[error("the .npy header {0:?} is not understood")]
     Header(String),
     /// Numbers of another kind.
-    #[error(
-        "values of type {0:?} are not read: save them as float32, float64, uint8, int32 or int64, little-endian"
-    )]
+    #[error("values of type {0:?} are not read: save x.astype(\"float32\")")]
     Type(String),
-    /// Column-major.
-    #[error("the array is in Fortran order: save numpy.ascontiguousarray(x)")]
-    FortranOrder,
     /// The data is not as long as its header says.
     #[error("the header announces {shape:?} of {descr:?}, and {found} bytes follow")]
     Length {
@@ -78,6 +76,9 @@ pub fn read_file(path: &Path) -> Result<Array, Error> {
 /// # Errors
 /// [`Error`]
 pub fn parse(bytes: &[u8]) -> Result<Array, Error> {
+    if bytes.starts_with(b"PK\x03\x04") {
+        return Err(Error::Archive);
+    }
     let rest = bytes.strip_prefix(MAGIC).ok_or(Error::Magic)?;
     // Version 1 has two bytes of header length, versions 2 and 3 have four.
     let (header_len, rest) = match rest {
@@ -96,9 +97,6 @@ pub fn parse(bytes: &[u8]) -> Result<Array, Error> {
     let shape = value_of(&header, "'shape':")
         .and_then(shape)
         .ok_or_else(unknown)?;
-    if fortran.starts_with("True") && shape.len() > 1 {
-        return Err(Error::FortranOrder);
-    }
     let read = reader(descr).ok_or_else(|| Error::Type(descr.chars().take(40).collect()))?;
     let announced = shape
         .iter()
@@ -110,8 +108,39 @@ pub fn parse(bytes: &[u8]) -> Result<Array, Error> {
             found: data.len(),
         });
     }
-    let values = data.chunks_exact(read.size).map(read.value).collect();
+    let values: Vec<f32> = data
+        .chunks_exact(read.size)
+        .map(|bytes| read.value(bytes))
+        .collect();
+    let values = match fortran.starts_with("True") && shape.len() > 1 {
+        true => row_major(&values, &shape),
+        false => values,
+    };
     Ok(Array { shape, values })
+}
+
+/// The values of an array whose first axis runs fastest, with its last one running fastest.
+fn row_major(values: &[f32], shape: &[usize]) -> Vec<f32> {
+    let mut strides = vec![1; shape.len()];
+    for axis in 1..shape.len() {
+        strides[axis] = strides[axis - 1] * shape[axis - 1];
+    }
+    let mut index = vec![0; shape.len()];
+    let mut at = 0;
+    let mut ordered = Vec::with_capacity(values.len());
+    for _ in values {
+        ordered.push(values[at]);
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            at += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            at -= strides[axis] * shape[axis];
+            index[axis] = 0;
+        }
+    }
+    ordered
 }
 
 fn value_of<'a>(header: &'a str, key: &str) -> Option<&'a str> {
@@ -133,33 +162,67 @@ fn shape(text: &str) -> Option<Vec<usize>> {
 /// How one value of a type is read.
 struct Reader {
     size: usize,
+    big_endian: bool,
+    /// Of a little-endian one.
     value: fn(&[u8]) -> f32,
+}
+
+impl Reader {
+    fn value(&self, bytes: &[u8]) -> f32 {
+        let mut turned = [0; 8];
+        let turned = &mut turned[..bytes.len()];
+        turned.copy_from_slice(bytes);
+        if self.big_endian {
+            turned.reverse();
+        }
+        (self.value)(turned)
+    }
+}
+
+/// A float16, by its definition in IEEE 754.
+fn half(bytes: [u8; 2]) -> f32 {
+    let bits = u16::from_le_bytes(bytes);
+    let fraction = f32::from(bits & 0x3ff);
+    let size = match i32::from(bits >> 10 & 0x1f) {
+        0 => fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        exponent => (1024.0 + fraction) * 2f32.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -size } else { size }
 }
 
 /// Precision beyond float32 is dropped, as `astype(numpy.float32)` drops it.
 fn reader(descr: &str) -> Option<Reader> {
-    macro_rules! little_endian {
+    macro_rules! number {
         ($type:ty) => {
-            Reader {
-                size: size_of::<$type>(),
-                value: |bytes| {
-                    bytes
-                        .try_into()
-                        .map_or(f32::NAN, |bytes| <$type>::from_le_bytes(bytes) as f32)
-                },
-            }
+            (size_of::<$type>(), |bytes| {
+                bytes
+                    .try_into()
+                    .map_or(f32::NAN, |bytes| <$type>::from_le_bytes(bytes) as f32)
+            })
         };
     }
-    Some(match descr {
-        "<f4" => little_endian!(f32),
-        "<f8" => little_endian!(f64),
-        "|u1" => little_endian!(u8),
-        "|i1" => little_endian!(i8),
-        "<i2" => little_endian!(i16),
-        "<u2" => little_endian!(u16),
-        "<i4" => little_endian!(i32),
-        "<i8" => little_endian!(i64),
+    let (order, kind) = descr.split_at_checked(1)?;
+    let (size, value): (usize, fn(&[u8]) -> f32) = match kind {
+        "f2" => (2, |bytes| bytes.try_into().map_or(f32::NAN, half)),
+        "f4" => number!(f32),
+        "f8" => number!(f64),
+        "u1" | "b1" => number!(u8),
+        "i1" => number!(i8),
+        "u2" => number!(u16),
+        "i2" => number!(i16),
+        "u4" => number!(u32),
+        "i4" => number!(i32),
+        "u8" => number!(u64),
+        "i8" => number!(i64),
         _ => return None,
+    };
+    let known = matches!(order, "<" | ">") || (order == "|" && size == 1);
+    known.then_some(Reader {
+        size,
+        big_endian: order == ">",
+        value,
     })
 }
 
@@ -230,6 +293,23 @@ mod tests {
         assert_eq!(read("|i1", &[0xff]), [-1.0]);
         assert_eq!(read("<f8", &0.5f64.to_le_bytes()), [0.5]);
         assert_eq!(read("<i8", &(-7i64).to_le_bytes()), [-7.0]);
+        assert_eq!(read("|b1", &[1]), [1.0]);
+        assert_eq!(read(">i4", &(-7i32).to_be_bytes()), [-7.0]);
+        assert_eq!(read(">f8", &0.5f64.to_be_bytes()), [0.5]);
+        // 1, -2, the largest, the least above 0, infinity: Table 3 of IEEE 754's binary16.
+        let halves = [0x3c00, 0xc000, 0x7bff, 0x0001, 0x7c00]
+            .map(|bits: u16| read("<f2", &bits.to_le_bytes())[0]);
+        assert_eq!(halves, [1.0, -2.0, 65504.0, 2f32.powi(-24), f32::INFINITY]);
+        assert!(read("<f2", &0x7e00u16.to_le_bytes())[0].is_nan());
+    }
+
+    #[test]
+    fn fortran_order_is_turned_into_row_major() {
+        // numpy.asfortranarray(numpy.arange(6).reshape(1, 2, 3))
+        let read = parse(&file("|u1", "True", "(1, 2, 3)", &[0, 3, 1, 4, 2, 5])).unwrap();
+        assert_eq!(read.values, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let empty = parse(&file("|u1", "True", "(0, 3)", &[])).unwrap();
+        assert!(empty.values.is_empty());
     }
 
     #[test]
@@ -238,12 +318,12 @@ mod tests {
             parse(&file(descr, fortran, shape, data)).unwrap_err()
         };
         assert!(matches!(
-            refused(">f4", "False", "(1,)", &[0; 4]),
+            refused("<c8", "False", "(1,)", &[0; 8]),
             Error::Type(_)
         ));
         assert!(matches!(
-            refused("<f4", "True", "(1, 1)", &[0; 4]),
-            Error::FortranOrder
+            refused("|f4", "False", "(1,)", &[0; 4]),
+            Error::Type(_)
         ));
         assert!(matches!(
             refused("<f4", "False", "(2,)", &[0; 4]),
@@ -259,6 +339,7 @@ mod tests {
             Error::Header(_)
         ));
         assert!(matches!(parse(b"PK"), Err(Error::Magic)));
+        assert!(matches!(parse(b"PK\x03\x04"), Err(Error::Archive)));
         let whole = file("<f4", "False", "(1,)", &[0; 4]);
         for end in 0..whole.len() {
             assert!(parse(&whole[..end]).is_err(), "{end}");
