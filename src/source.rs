@@ -1,6 +1,7 @@
 //! Where a model comes from: a file that Keras saved, one that `kiln convert` made of it, or what is built in.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -54,6 +55,9 @@ pub enum Reason {
     /// The file cannot be read as a Keras model.
     #[error(transparent)]
     Keras(#[from] keras::Error),
+    /// There is no such file.
+    #[error("no such file; built in are mnist and mnist-mlp{}", .0.as_ref().map_or(String::new(), |name| format!(": is it {name}?")))]
+    NotThere(Option<Source>),
     /// The file cannot be read at all.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -116,9 +120,33 @@ impl Source {
     }
 }
 
+/// The built-in network that a name comes nearest to, by the letters that both begin and end with.
+fn meant(path: &Path) -> Option<Source> {
+    let name = path.to_string_lossy().to_lowercase();
+    let alike = |built_in: &Source| {
+        let other = built_in.name();
+        let begin = name.chars().zip(other.chars()).take_while(|(a, b)| a == b);
+        let end = name
+            .chars()
+            .rev()
+            .zip(other.chars().rev())
+            .take_while(|(a, b)| a == b);
+        let alike = begin.count() + end.count();
+        (2 * alike >= name.len().max(other.len())).then_some(alike)
+    };
+    let built_in = [Source::BuiltInCnn, Source::BuiltInMlp];
+    built_in
+        .into_iter()
+        .filter(|source| alike(source).is_some())
+        .max_by_key(alike)
+}
+
 /// Content and not the name decides: in safetensors JSON comes after eight bytes of length.
 fn read_file(path: &Path) -> Result<(Model, Format), Reason> {
-    let bytes = keras::read_bytes(path)?;
+    let bytes = keras::read_bytes(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Reason::NotThere(meant(path)),
+        _ => error.into(),
+    })?;
     Ok(if bytes.get(8) == Some(&b'{') {
         (description::from_safetensors(&bytes)?, Format::Safetensors)
     } else {

@@ -11,6 +11,7 @@
 mod assemble;
 mod error;
 mod file;
+mod foreign;
 mod graph;
 mod layers;
 mod saved;
@@ -42,9 +43,15 @@ pub fn read(bytes: &[u8]) -> Result<Model, Error> {
     let what = match bytes {
         [b'P', b'K', 3, 4, ..] => return read_archive(bytes),
         [0x89, b'H', b'D', b'F', ..] => return read_legacy(bytes),
-        [] => "the file is empty",
-        [b'P', b'K', ..] => "this is an empty or split zip archive",
-        _ => "this is no Keras model: it begins neither as a zip archive nor as an HDF5 file",
+        [] => "the file is empty".to_owned(),
+        [b'P', b'K', ..] => "this is an empty or split zip archive".to_owned(),
+        _ => match foreign::seems(bytes) {
+            Some(what) => format!("this is no Keras model but {what}"),
+            None => {
+                "this is no Keras model: it begins neither as a zip archive nor as an HDF5 file"
+                    .to_owned()
+            }
+        },
     };
     Err(Error::Format(format!(
         "{what}; expected what model.save(\"model.keras\") or model.save(\"model.h5\") writes"
@@ -115,9 +122,14 @@ pub fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     // Before it is opened: opening a pipe waits for somebody to write.
     let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {
-        return Err(std::io::Error::other(
-            "it is a directory; a Keras model is one file",
-        ));
+        let what = if path.join("saved_model.pb").exists() {
+            foreign::SAVED_MODEL
+        } else if path.join("config.json").exists() && path.join("metadata.json").exists() {
+            "an unpacked .keras file: pack its files with zip, without the folder"
+        } else {
+            "a directory; a Keras model is one file"
+        };
+        return Err(std::io::Error::other(format!("it is {what}")));
     }
     if !metadata.is_file() {
         return Err(std::io::Error::other("it is not a regular file"));
