@@ -42,8 +42,9 @@ pub(in crate::serving) fn beside(
     if labels.len() != classes {
         let lines = labels.len();
         return Err(error(format!(
-            "it has {lines} lines, and the model {classes} classes: write one label a line, \
-             or rename the file if it belongs to another model"
+            "it has {lines} line{}, and the model {classes} classes: write one label a line, \
+             or rename the file if it belongs to another model",
+            if lines == 1 { "" } else { "s" }
         )));
     }
     Ok(Some(labels))

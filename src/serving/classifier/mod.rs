@@ -32,6 +32,9 @@ pub struct Classifier {
 #[error("{0}")]
 pub struct NotAClassifier(String);
 
+/// What can be done with any model.
+const USE_INFER: &str = "`kiln infer` runs it on arrays";
+
 impl Classifier {
     /// Reads off the model what a picture is to it, and a score. Reads weights too, so it is to be asked before a network
     /// is made of the model.
@@ -43,14 +46,20 @@ impl Classifier {
         let picture = pixels::picture_size(input).ok_or_else(|| {
             NotAClassifier(format!(
                 "takes {input:?}; a model for grey pictures takes (height, width), \
-                 (height, width, 1) or one row of a square"
+                 (height, width, 1) or one row of a square; {USE_INFER}"
             ))
         })?;
         let classes = match *model.output_shape() {
             [classes] if classes >= 2 => classes,
+            [1] => {
+                return Err(NotAClassifier(format!(
+                    "gives one number, as Dense(1, \"sigmoid\") does; a classifier ends in one score for each class, \
+                     as Dense(2, \"softmax\") does; {USE_INFER}"
+                )));
+            }
             ref other => {
                 return Err(NotAClassifier(format!(
-                    "gives {other:?}; a classifier gives one score for each of at least 2 classes"
+                    "gives {other:?}; a classifier gives one score for each of at least 2 classes; {USE_INFER}"
                 )));
             }
         };
