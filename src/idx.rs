@@ -30,7 +30,9 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It begins like something else.
-    #[error("not an IDX file of unsigned bytes: it begins with {0:02x?}, not 00 00 08")]
+    #[error(
+        "not an IDX file of unsigned bytes, as MNIST's t10k-images-idx3-ubyte.gz is: it begins with {0:02x?}, not 00 00 08"
+    )]
     Magic(Vec<u8>),
     /// Its header announces something else than follows.
     #[error("its header announces {shape:?}, and {found} bytes follow")]

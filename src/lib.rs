@@ -25,6 +25,9 @@
 //! # }
 //! ```
 
+// They panic when nobody takes what they print; see cli/output.rs.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod description;

@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::output::{print, thousands};
+use super::output::{print, shown, thousands};
 use crate::description;
 use crate::source::Source;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln convert model.keras model.safetensors
+  kiln serve --model model.safetensors")]
 pub(super) struct Args {
     /// The Keras model file
     input: PathBuf,
@@ -30,11 +34,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", args.output.display()))?;
     print(&format!(
         "{}: {} parameters, {} bytes\n",
-        args.output.display(),
+        shown(args.output.display()),
         thousands(model.parameters()),
         thousands(bytes.len()),
-    ))?;
-    Ok(())
+    ))
 }
 
 /// Whoever reads `path` sees the old file or the whole new one.

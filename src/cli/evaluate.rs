@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{ModelArgs, PixelArgs};
-use super::output::print;
+use super::output::{plural, print, print_raw, shown, tuple};
 use crate::idx;
 use crate::network::Network;
 use crate::serving::best;
@@ -19,6 +19,10 @@ const BATCH: usize = 32;
 const MAX_CLASSES: usize = 1000;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln evaluate --images t10k-images-idx3-ubyte.gz \\
+      --labels t10k-labels-idx1-ubyte.gz --model model.keras")]
 pub(super) struct Args {
     /// Images, an IDX file, gzipped or not
     #[arg(long, value_name = "FILE")]
@@ -43,8 +47,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     // A confusion matrix has as many cells as classes squared.
     ensure!(
         matches!(*network.description().output_shape(), [classes] if classes <= MAX_CLASSES),
-        "the model gives {:?}; evaluate wants one score for each of at most {MAX_CLASSES} classes",
-        network.description().output_shape()
+        "the model gives {}; evaluate wants one score for each of at most {MAX_CLASSES} classes",
+        tuple(network.description().output_shape())
     );
     let data = Data::read(&args.images, &args.labels, &network)?;
     let started = Instant::now();
@@ -54,12 +58,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         confusion,
         elapsed: started.elapsed(),
     };
-    print(&if args.json {
-        result.json()
+    if args.json {
+        print_raw(&result.json())
     } else {
-        result.table()
-    })?;
-    Ok(())
+        print(&result.table())
+    }
 }
 
 /// Labelled examples that fit the network.
@@ -72,21 +75,29 @@ impl Data {
     fn read(images: &Path, labels: &Path, network: &Network) -> anyhow::Result<Self> {
         let read = |path: &Path| idx::read_file(path).with_context(|| path.display().to_string());
         let (pixels, classes) = (read(images)?, read(labels)?);
+        ensure!(
+            pixels.shape.len() != 1 || classes.shape.len() < 2,
+            "{} has labels and {} has images: the two are swapped",
+            images.display(),
+            labels.display()
+        );
         let (input, output) = (network.input_len(), network.output_len());
         let [count, shape @ ..] = &pixels.shape[..] else {
             anyhow::bail!("{}: no images", images.display());
         };
         ensure!(
             *count > 0 && shape.iter().product::<usize>() == input,
-            "{}: {count} images of {shape:?}; the model takes {:?}",
+            "{}: {count} images of {}; the model takes {}",
             images.display(),
-            network.description().input_shape()
+            tuple(shape),
+            tuple(network.description().input_shape())
         );
         ensure!(
             classes.shape == [*count],
-            "{}: labels of shape {:?} for {count} images",
+            "{}: labels of shape {} for {count} {}",
             labels.display(),
-            classes.shape
+            tuple(&classes.shape),
+            plural(*count, "image", "images")
         );
         if let Some(class) = classes
             .values
@@ -94,8 +105,9 @@ impl Data {
             .find(|&&class| usize::from(class) >= output)
         {
             anyhow::bail!(
-                "{}: label {class}, and the model has {output} classes",
-                labels.display()
+                "{}: label {class}, and the model has {output} {}",
+                labels.display(),
+                plural(output, "class", "classes")
             );
         }
         Ok(Self {
@@ -206,25 +218,31 @@ impl Evaluation {
     }
 
     fn table(&self) -> String {
+        // As narrow as the largest number allows, for a terminal's sake.
+        let largest = self.confusion.iter().flatten().max();
+        let numbers = [self.confusion.len(), largest.copied().unwrap_or(0)];
+        let digits = numbers.map(|number| number.to_string().len());
+        let width = 1 + digits[0].max(digits[1]);
         let mut text = format!(
             "{}: {} of {} correct, accuracy {:.2} %, in {:.2} s\n\n\
-             Rows are labels, columns are answers.\n\n      ",
-            self.model,
+             Rows are labels, columns are answers.\n\n{:width$}",
+            shown(&self.model),
             self.correct(),
             self.images(),
             self.accuracy() * 100.0,
             self.elapsed.as_secs_f64(),
+            ""
         );
         // Writing to a String cannot fail.
         for class in 0..self.confusion.len() {
-            let _ = write!(text, "{class:>6}");
+            let _ = write!(text, "{class:>width$}");
         }
         for (label, answers) in self.confusion.iter().enumerate() {
-            let _ = write!(text, "\n{label:>6}");
+            let _ = write!(text, "\n{label:>width$}");
             for &count in answers {
                 let _ = match count {
-                    0 => write!(text, "{:>6}", "·"),
-                    _ => write!(text, "{count:>6}"),
+                    0 => write!(text, "{:>width$}", "·"),
+                    _ => write!(text, "{count:>width$}"),
                 };
             }
         }

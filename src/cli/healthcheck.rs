@@ -2,41 +2,43 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::bail;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::remote::{LOCAL_SERVER, Remote};
+use super::values;
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln healthcheck
+  kiln healthcheck --addr kiln:50051 --timeout 500ms")]
 pub(super) struct Args {
     /// The server's gRPC address
-    #[arg(long, value_name = "URL", env = "KILN_ADDR", default_value = super::predict::LOCAL_SERVER)]
+    #[arg(long, value_name = "ADDR", env = "KILN_ADDR", default_value = LOCAL_SERVER)]
     addr: String,
     /// A service to ask for instead of the server as a whole
-    #[arg(long, default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "")]
     service: String,
-    /// Seconds to wait for an answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 3)]
-    timeout: u64,
+    /// How long to wait for an answer
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = values::some_seconds)]
+    timeout: Duration,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let endpoint = super::predict::endpoint(&args.addr)?
-        .connect_timeout(Duration::from_secs(args.timeout))
-        .timeout(Duration::from_secs(args.timeout));
+    let remote = Remote::new(&args.addr)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let answer = runtime.block_on(async {
-        let channel = endpoint
-            .connect()
-            .await
-            .with_context(|| format!("no server at {}", args.addr))?;
+        let channel = remote.connect(args.timeout, args.timeout).await?;
         let request = HealthCheckRequest {
             service: args.service.clone(),
         };
         let answer = HealthClient::new(channel).check(request).await;
-        answer.map_err(|status| anyhow!("{}: {}", args.addr, status.message()))
+        answer.map_err(|status| remote.failed(&status))
     })?;
     match answer.into_inner().status() {
         ServingStatus::Serving => Ok(()),

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 
 use super::args::ModelArgs;
-use super::output::print;
+use super::output::{print, shown, tuple};
 use crate::network::Network;
 use crate::npy::{self, Array};
 
@@ -13,6 +13,10 @@ use crate::npy::{self, Array};
 const BATCH: usize = 32;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln infer --model model.keras --input x.npy --output y.npy
+In Python: numpy.save(\"x.npy\", x_test), numpy.load(\"y.npy\")")]
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -41,21 +45,24 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     npy::write_file(&args.output, &output)
         .with_context(|| format!("cannot write {}", args.output.display()))?;
     print(&format!(
-        "{}: float32 {:?}\n",
-        args.output.display(),
-        output.shape
-    ))?;
-    Ok(())
+        "{}: float32 {}\n",
+        shown(args.output.display()),
+        tuple(&output.shape)
+    ))
 }
 
+/// How many there are. As in Keras, axes of size 1 may be missing, or there without need.
 fn examples(input: &Array, network: &Network) -> anyhow::Result<usize> {
     let takes = network.description().input_shape();
-    let Some((&count, example)) = input.shape.split_first() else {
-        anyhow::bail!("a single number; the model takes (examples, {takes:?})");
-    };
-    ensure!(
-        example == takes,
-        "examples of shape {example:?}; the model takes {takes:?}"
-    );
-    Ok(count)
+    let long =
+        |shape: &[usize]| -> Vec<_> { shape.iter().copied().filter(|&size| size != 1).collect() };
+    let (found, wanted) = (tuple(&input.shape), tuple(takes));
+    let whole = long(&input.shape) == long(takes);
+    match input.shape.split_first() {
+        Some((&count, example)) if long(example) == long(takes) => Ok(count),
+        _ if whole => bail!(
+            "one example of shape {found}, and the first axis counts examples: save x[numpy.newaxis]"
+        ),
+        _ => bail!("an array of shape {found}; the model takes examples of shape {wanted}"),
+    }
 }

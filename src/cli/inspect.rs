@@ -2,12 +2,17 @@
 
 use std::fmt::Write;
 
-use super::output::{print, thousands};
+use super::output::{columns, print, print_raw, shown, thousands};
 use crate::description::{Model, Row};
 use crate::network::{Backend, Network};
 use crate::source::Source;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln inspect model.keras
+  kiln inspect --optimized mnist
+  kiln inspect --json model.keras | jq .layers[0]")]
 pub(super) struct Args {
     /// A Keras file, a converted .safetensors file, or the name of a built-in network
     file: Source,
@@ -21,15 +26,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let (model, _) = args.file.read()?;
-    let text = if args.optimized {
-        Network::new(model, Backend::default())?.plan().to_string()
-    } else if args.json {
-        json(&model)
+    if args.json {
+        print_raw(&json(&model))
+    } else if args.optimized {
+        print(&Network::new(model, Backend::default())?.plan().to_string())
     } else {
-        table(&model)
-    };
-    print(&text)?;
-    Ok(())
+        print(&table(&model, columns().unwrap_or(usize::MAX)))
+    }
 }
 
 fn json(model: &Model) -> String {
@@ -60,15 +63,16 @@ fn json(model: &Model) -> String {
     format!("{summary:#}\n")
 }
 
-fn table(model: &Model) -> String {
+/// The table, in so many columns of a terminal.
+fn table(model: &Model, columns: usize) -> String {
     let summary = model.summary();
     let mut header = vec!["Layer (type)", "Output Shape", "Param #"];
     if summary.is_graph {
         header.push("Connected to");
     }
     let lines: Vec<Vec<String>> = summary.rows.iter().map(cells).collect();
-    let mut text = format!("Model: \"{}\"\n", model.name());
-    text += &grid(&header, &lines);
+    let mut text = format!("Model: \"{}\"\n", shown(model.name()));
+    text += &grid(&header, &lines, columns);
     let (all, trainable) = (summary.parameters(), summary.trainable());
     for (what, count) in [
         ("Total", all),
@@ -88,36 +92,38 @@ fn table(model: &Model) -> String {
 
 fn cells(row: &Row) -> Vec<String> {
     vec![
-        format!("{} ({})", row.name, row.class),
+        shown(format_args!("{} ({})", row.name, row.class)),
         shape(&row.output_shape),
         thousands(row.parameters),
-        row.connected_to.join(", "),
+        shown(row.connected_to.join(", ")),
     ]
 }
 
 /// A table of as many columns as the header has; numbers, in the third, are at the right.
-fn grid(header: &[&str], lines: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = lines.iter().map(|line| line[column].as_str());
-        let lengths = cells
-            .chain([header[column]])
-            .map(|cell| cell.chars().count());
-        lengths.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+fn grid(header: &[&str], lines: &[Vec<String>], columns: usize) -> String {
+    let widths = widths(header, lines, columns);
     let rule = |left: char, fill: &str, cross: &str, right: char| {
         let cells: Vec<_> = widths.iter().map(|width| fill.repeat(width + 2)).collect();
         format!("{left}{}{right}\n", cells.join(cross))
     };
     let line = |edge: char, cells: &mut dyn Iterator<Item = &str>| {
+        let mut cells: Vec<_> = cells
+            .zip(&widths)
+            .map(|(cell, &width)| wrapped(cell, width))
+            .collect();
+        let height = cells.iter().map(Vec::len).max().unwrap_or(0);
         let mut text = String::new();
-        for (column, (cell, &width)) in cells.zip(&widths).enumerate() {
-            text += &match column {
-                2 => format!("{edge} {cell:>width$} "),
-                _ => format!("{edge} {cell:<width$} "),
-            };
+        for index in 0..height {
+            for (column, (cell, &width)) in cells.iter_mut().zip(&widths).enumerate() {
+                let part = cell.get_mut(index).map(std::mem::take).unwrap_or_default();
+                text += &match column {
+                    2 => format!("{edge} {part:>width$} "),
+                    _ => format!("{edge} {part:<width$} "),
+                };
+            }
+            text += &format!("{edge}\n");
         }
-        format!("{text}{edge}\n")
+        text
     };
     let rows: Vec<String> = lines
         .iter()
@@ -131,6 +137,43 @@ fn grid(header: &[&str], lines: &[Vec<String>]) -> String {
         rule('└', "─", "┴", '┘'),
     ]
     .concat()
+}
+
+/// As wide as the widest cell; where that is too much for all, the widest columns give way.
+fn widths(header: &[&str], lines: &[Vec<String>], columns: usize) -> Vec<usize> {
+    /// Less than this helps nobody.
+    const NARROWEST: usize = 8;
+    let width = |column: usize| {
+        let cells = lines.iter().map(|line| line[column].as_str());
+        let lengths = cells
+            .chain([header[column]])
+            .map(|cell| cell.chars().count());
+        lengths.max().unwrap_or(0)
+    };
+    let mut widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let edges = 3 * widths.len() + 1;
+    while widths.iter().sum::<usize>() + edges > columns {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > NARROWEST => *widest -= 1,
+            _ => break,
+        }
+    }
+    widths
+}
+
+/// A cell's text in lines of at most `width` characters, broken after a blank where there is one.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![];
+    let mut rest: Vec<char> = text.chars().collect();
+    while rest.len() > width {
+        let blank = rest[..=width].iter().rposition(|&char| char == ' ');
+        let end = blank.filter(|&at| at > 0).unwrap_or(width.max(1));
+        let after = rest.split_off(end);
+        lines.push(rest.into_iter().collect());
+        rest = after.into_iter().skip_while(|&char| char == ' ').collect();
+    }
+    lines.push(rest.into_iter().collect());
+    lines
 }
 
 /// `(None, 28, 28, 1)`: the batch axis is any size.

@@ -10,11 +10,15 @@ mod inspect;
 mod output;
 mod pictures;
 mod predict;
+mod remote;
 mod serve;
+mod usage;
+mod values;
+mod welcome;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Serves Keras models over gRPC, in pure Rust.
 #[derive(Debug, Parser)]
@@ -49,9 +53,18 @@ enum Command {
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return output::usage(&usage::with_tips(error)),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return output::usage(&error),
+    };
+    let given = matches.subcommand().map(|(_, given)| given);
+    let result = match cli.command {
         Command::Serve(args) => serve::run(&args),
-        Command::Predict(args) => predict::run(args),
+        Command::Predict(args) => predict::run(args, given.unwrap_or(&matches)),
         Command::Inspect(args) => inspect::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Infer(args) => infer::run(&args),
@@ -61,10 +74,13 @@ pub fn run() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref() {
+            Some(usage) => output::usage(usage),
+            None => {
+                output::error(format_args!("{error:#}"));
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

@@ -1,71 +1,121 @@
 //! The pictures that a command line names.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+
+use super::output::{plural, warn};
 
 /// Standard input as a picture.
 const STDIN: &str = "-";
 /// More than any server takes.
 const MAX_BYTES: u64 = 64 << 20;
 /// Endings of the formats that are read; only for what is found in folders.
-const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
+const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "jfif", "gif", "bmp", "dib", "webp"];
+/// Endings of pictures of other formats.
+const OTHERS: [&str; 16] = [
+    "heic", "heif", "avif", "tif", "tiff", "pdf", "svg", "jxl", "jp2", "ico", "tga", "psd", "dng",
+    "cr2", "nef", "pgm",
+];
 
 /// The pictures: files as named, folders with the pictures below them, in order.
 pub(super) fn find(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for path in named {
         if path.is_dir() {
-            let before = found.len();
-            walk(path, &mut found)?;
+            let before = found.pictures.len();
+            found.walk(path)?;
             anyhow::ensure!(
-                found.len() > before,
+                found.pictures.len() > before || !found.skipped.is_empty(),
                 "no pictures in {} ({})",
                 path.display(),
                 ENDINGS.join(", ")
             );
         } else {
-            found.push(path.clone());
+            found.pictures.push(path.clone());
         }
     }
-    Ok(found)
+    let stdin = found
+        .pictures
+        .iter()
+        .filter(|path| **path == Path::new(STDIN));
+    anyhow::ensure!(
+        stdin.count() < 2,
+        "`-` is there twice, and standard input is read once"
+    );
+    found.say_skipped()?;
+    Ok(found.pictures)
 }
 
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        // A link to a folder is not followed: it may lead back up.
-        if entry.file_type()?.is_dir() {
-            walk(&path, found)?;
-        } else if is_picture(&path) {
-            found.push(path);
+#[derive(Default)]
+struct Found {
+    pictures: Vec<PathBuf>,
+    /// How many there are of each ending that is not read.
+    skipped: BTreeMap<String, usize>,
+}
+
+impl Found {
+    fn walk(&mut self, folder: &Path) -> anyhow::Result<()> {
+        let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+        let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            // A link to a folder is not followed: it may lead back up.
+            if entry.file_type()?.is_dir() {
+                self.walk(&path)?;
+                continue;
+            }
+            let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+            let ending = ending.to_string_lossy();
+            if ENDINGS.contains(&&*ending) {
+                self.pictures.push(path);
+            } else if OTHERS.contains(&&*ending) {
+                *self.skipped.entry(ending.into_owned()).or_default() += 1;
+            }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-fn is_picture(path: &Path) -> bool {
-    let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
-    ENDINGS.iter().any(|known| ending == *known)
+    fn say_skipped(&self) -> anyhow::Result<()> {
+        if self.skipped.is_empty() {
+            return Ok(());
+        }
+        let kinds = self.skipped.iter();
+        let kinds: Vec<_> = kinds
+            .map(|(ending, count)| format!("{count} .{ending}"))
+            .collect();
+        let said = format!(
+            "skipped {}, which {} not read: save as PNG or JPEG",
+            kinds.join(", "),
+            plural(self.skipped.values().sum(), "is", "are"),
+        );
+        anyhow::ensure!(!self.pictures.is_empty(), said);
+        warn(said);
+        Ok(())
+    }
 }
 
 /// The bytes of one picture.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let bound = MAX_BYTES + 1;
     if path == Path::new(STDIN) {
-        io::stdin().lock().take(bound).read_to_end(&mut bytes)?;
+        let stdin = io::stdin();
+        anyhow::ensure!(
+            !stdin.is_terminal(),
+            "standard input is this terminal: write `kiln predict - < picture.png`"
+        );
+        stdin.lock().take(bound).read_to_end(&mut bytes)?;
     } else {
         fs::File::open(path)?.take(bound).read_to_end(&mut bytes)?;
     }
-    if bytes.len() as u64 > MAX_BYTES {
-        let reason = format!("larger than {MAX_BYTES} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-    }
+    anyhow::ensure!(
+        bytes.len() as u64 <= MAX_BYTES,
+        "larger than {MAX_BYTES} bytes"
+    );
     Ok(bytes)
 }

@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use clap::ValueEnum;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, ValueEnum};
 use futures_util::{StreamExt, stream};
-use tonic::transport::{Channel, Endpoint};
+use tonic::Code;
+use tonic::transport::Channel;
 
 use super::args::PixelArgs;
-use super::output::print;
+use super::output::{self, columns, plural, print, print_raw, shown};
 use super::pictures;
+use super::remote::{LOCAL_SERVER, Remote, Unreachable};
 use crate::grpc::proto::mnist as pb;
 use crate::grpc::proto::mnist::mnist_service_client::MnistServiceClient;
 use crate::network::Backend;
@@ -23,24 +26,28 @@ use crate::serving::{
 use crate::source::Source;
 use crate::telemetry::Telemetry;
 
-/// Where a server listens unless told otherwise.
-pub(super) const LOCAL_SERVER: &str = "http://127.0.0.1:50051";
 /// Requests on their way at once.
 const WINDOW: usize = 16;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln predict seven.png
+  kiln predict photos --json
+  kiln predict - < seven.png
+  kiln predict --local --model model.keras --fit resize cat.jpg")]
 pub(super) struct Args {
     /// Pictures, folders of pictures, or `-` for standard input
     #[arg(required = true, value_name = "PICTURE")]
     pictures: Vec<PathBuf>,
     /// The server's gRPC address
-    #[arg(long, value_name = "URL", env = "KILN_ADDR", default_value = LOCAL_SERVER)]
+    #[arg(long, value_name = "ADDR", env = "KILN_ADDR", default_value = LOCAL_SERVER)]
     addr: String,
     /// Compute here, without a server
     #[arg(long)]
     local: bool,
     /// A model the server has; with --local a model file or a built-in network
-    #[arg(long)]
+    #[arg(long, value_name = "MODEL")]
     model: Option<String>,
     /// How a picture becomes the model's input
     #[arg(long, value_enum, default_value_t)]
@@ -76,16 +83,58 @@ struct Prediction {
 
 /// Who answers.
 enum Predictor {
-    Remote(MnistServiceClient<Channel>),
+    Remote(Box<Remote>, MnistServiceClient<Channel>),
     Local(Box<Serving>),
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, given: &ArgMatches) -> anyhow::Result<()> {
+    args.check(given)?;
     let pictures = pictures::find(&args.pictures)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(predict_all(&args, pictures))
+}
+
+impl Args {
+    /// Refuses a flag that would be ignored, and tells of a variable that is.
+    fn check(&self, given: &ArgMatches) -> anyhow::Result<()> {
+        let source = |id| given.value_source(id);
+        let refused = match self.local {
+            true if source("addr") == Some(ValueSource::CommandLine) => {
+                "--local asks no server: leave it or --addr out"
+            }
+            false if source("pixel_range") == Some(ValueSource::CommandLine) => {
+                "the server was told its own --pixel-range: give it to `kiln serve`, or use --local"
+            }
+            _ => "",
+        };
+        if !refused.is_empty() {
+            let mut command = super::Cli::command();
+            return Err(command.error(ErrorKind::ArgumentConflict, refused).into());
+        }
+        let ignored = [
+            (
+                "KILN_MODEL",
+                self.model.is_none() && from_env("KILN_MODEL").is_some(),
+            ),
+            (
+                "KILN_PIXEL_RANGE",
+                source("pixel_range") == Some(ValueSource::EnvVariable),
+            ),
+        ];
+        for (name, _) in ignored.into_iter().filter(|(_, set)| *set && !self.local) {
+            output::warn(format_args!(
+                "{name} is for the server and for --local; it is ignored here"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A variable that is set to something.
+fn from_env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 async fn predict_all(args: &Args, pictures: Vec<PathBuf>) -> anyhow::Result<()> {
@@ -94,52 +143,68 @@ async fn predict_all(args: &Args, pictures: Vec<PathBuf>) -> anyhow::Result<()> 
     } else {
         Predictor::remote(&args.addr).await?
     };
-    let width = pictures
-        .iter()
-        .map(|path| path.display().to_string().chars().count())
-        .chain(["picture".len()])
-        .max()
-        .unwrap_or(0);
+    let width = width(&pictures);
     if !args.json {
         print(&format!("{:<width$}  digit  confidence\n", "picture"))?;
     }
-    let mut failed = 0;
+    let (mut answered, mut failed) = (0, 0);
     let total = pictures.len();
     let mut answers = stream::iter(&pictures)
         .map(|path| async move { (path, predictor.predict(path, args).await) })
         .buffered(WINDOW);
     while let Some((path, answer)) = answers.next().await {
         match answer {
-            Ok(prediction) if args.json => print(&prediction.json(path))?,
-            Ok(prediction) => print(&prediction.row(path, width))?,
+            Ok(prediction) => {
+                answered += 1;
+                if args.json {
+                    print_raw(&prediction.json(path))?;
+                } else {
+                    print(&prediction.row(path, width))?;
+                }
+            }
+            // The next picture will fare no better.
+            Err(error) if answered == 0 && error.is::<Unreachable>() => return Err(error),
             Err(error) => {
                 failed += 1;
-                eprintln!("error: {}: {error:#}", path.display());
+                output::error(format_args!("{}: {error:#}", path.display()));
             }
         }
     }
-    anyhow::ensure!(failed == 0, "{failed} of {total} pictures have no answer");
+    anyhow::ensure!(
+        failed == 0,
+        "{failed} of {total} pictures {} no answer",
+        plural(failed, "has", "have")
+    );
     Ok(())
+}
+
+/// Characters for the names: the longest of them, or what the other columns leave of a terminal.
+fn width(pictures: &[PathBuf]) -> usize {
+    const OTHERS: usize = "  digit  confidence".len();
+    let names = pictures
+        .iter()
+        .map(|path| shown(path.display()).chars().count());
+    let longest = names.max().unwrap_or(0).max("picture".len());
+    columns().map_or(longest, |columns| {
+        longest.min(columns.saturating_sub(OTHERS).max(8))
+    })
 }
 
 impl Predictor {
     async fn remote(addr: &str) -> anyhow::Result<Self> {
-        let endpoint = endpoint(addr)?
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_mins(1));
-        let channel = endpoint.connect().await.with_context(|| {
-            format!("no server at {addr}: start one with `kiln serve`, or use --local")
-        })?;
-        Ok(Self::Remote(MnistServiceClient::new(channel)))
+        let remote = Remote::new(addr)?;
+        let channel = remote.connect(Duration::from_secs(5), Duration::from_mins(1));
+        let channel = channel.await;
+        let channel = channel.map_err(|error| anyhow::anyhow!("{error}; --local needs none"))?;
+        let client = MnistServiceClient::new(channel);
+        Ok(Self::Remote(Box::new(remote), client))
     }
 
     fn local(args: &Args) -> anyhow::Result<Self> {
-        let source = match &args.model {
-            Some(model) => {
-                let Ok(source) = model.parse::<Source>();
-                source
-            }
-            None => Source::BuiltInCnn,
+        let from_env = from_env("KILN_MODEL");
+        let Ok(source) = match args.model.as_ref().or(from_env.as_ref()) {
+            Some(model) => model.parse(),
+            None => Ok(Source::BuiltInCnn),
         };
         let telemetry = Arc::new(Telemetry::new()?);
         let options = serving::Options {
@@ -166,7 +231,7 @@ impl Predictor {
     async fn predict(&self, path: &Path, args: &Args) -> anyhow::Result<Prediction> {
         let image = pictures::read(path)?.into();
         match self {
-            Self::Remote(client) => {
+            Self::Remote(remote, client) => {
                 let request = pb::PredictRequest {
                     input: Some(pb::predict_request::Input::Image(image)),
                     model: args.model.clone().unwrap_or_default(),
@@ -175,7 +240,16 @@ impl Predictor {
                 };
                 match client.clone().predict(request).await {
                     Ok(answer) => Ok(answer.into_inner().into()),
-                    Err(status) => anyhow::bail!("{}", status.message()),
+                    Err(status) => {
+                        let named = args.model.as_deref().unwrap_or_default();
+                        let is_file = status.code() == Code::NotFound && Path::new(named).exists();
+                        let error = remote.failed(&status);
+                        anyhow::ensure!(
+                            !is_file,
+                            "{error}; a model file is read with --local only"
+                        );
+                        Err(error)
+                    }
                 }
             }
             Self::Local(serving) => {
@@ -240,7 +314,13 @@ impl From<Answer> for Prediction {
 
 impl Prediction {
     fn row(&self, path: &Path, width: usize) -> String {
-        let name = path.display().to_string();
+        let name = shown(path.display());
+        let too_many = name.chars().count().saturating_sub(width);
+        let name = match too_many {
+            0 => name,
+            // Of a long one the end tells more.
+            _ => "…".chars().chain(name.chars().skip(too_many + 1)).collect(),
+        };
         format!(
             "{name:<width$}  {:>5}  {:>8.2} %  {}",
             self.class,
@@ -264,16 +344,4 @@ impl Prediction {
         });
         format!("{line}\n")
     }
-}
-
-/// The server at an address, for which `host:port` is enough.
-pub(super) fn endpoint(addr: &str) -> anyhow::Result<Endpoint> {
-    let url = match addr.split_once("://") {
-        None => format!("http://{addr}"),
-        Some(("http", _)) => addr.to_owned(),
-        Some((scheme, _)) => anyhow::bail!(
-            "{addr}: kiln speaks plain gRPC and no {scheme}; use http://, or put a proxy in front"
-        ),
-    };
-    Endpoint::from_shared(url).with_context(|| format!("'{addr}' is no address: write host:port"))
 }

@@ -11,6 +11,8 @@ use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ModelArgs, PixelArgs};
+use super::values;
+use super::welcome::welcome;
 use crate::preprocess;
 use crate::readiness::Readiness;
 use crate::server::{Config, Server};
@@ -20,13 +22,20 @@ use crate::source::Source;
 use crate::telemetry::{Telemetry, logs};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kiln serve
+  kiln serve --model model.keras
+  kiln serve --http-listen 8080 --grpc-listen localhost:50052
+  KILN_THREADS=2 kiln serve --batch-delay 2ms --max-message-bytes 32MiB")]
 pub(super) struct Args {
-    /// Where gRPC is answered
+    /// Where gRPC is answered: an address with a port, or a port alone
     #[arg(
         long,
         value_name = "ADDR",
         env = "KILN_GRPC_LISTEN",
-        default_value = "0.0.0.0:50051"
+        default_value = "0.0.0.0:50051",
+        value_parser = values::listen
     )]
     grpc_listen: SocketAddr,
     /// Where HTTP is answered: POST /predict, /models, /metrics, /livez, /readyz
@@ -34,7 +43,8 @@ pub(super) struct Args {
         long,
         value_name = "ADDR",
         env = "KILN_HTTP_LISTEN",
-        default_value = "0.0.0.0:8000"
+        default_value = "0.0.0.0:8000",
+        value_parser = values::listen
     )]
     http_listen: SocketAddr,
     #[command(flatten)]
@@ -42,57 +52,54 @@ pub(super) struct Args {
     #[command(flatten)]
     pixels: PixelArgs,
     /// Threads that read, compute and answer requests [default: the cores there are]
-    #[arg(long, value_name = "N", env = "KILN_THREADS", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(long, value_name = "N", env = "KILN_THREADS", value_parser = values::number(1, 1024))]
     threads: Option<u64>,
     /// Largest batch
-    #[arg(long, value_name = "N", env = "KILN_MAX_BATCH_SIZE", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    #[arg(long, value_name = "N", env = "KILN_MAX_BATCH_SIZE", default_value_t = 32, value_parser = values::number(1, 65_536))]
     max_batch_size: u64,
     /// How long the first request of a batch waits for others to join it
     #[arg(
         long,
         value_name = "MILLISECONDS",
         env = "KILN_BATCH_DELAY",
-        default_value_t = 0
+        default_value = "0",
+        value_parser = values::milliseconds
     )]
-    batch_delay: u64,
+    batch_delay: Duration,
     /// Requests inside at once; more are turned away
-    #[arg(long, value_name = "N", env = "KILN_MAX_REQUESTS", default_value_t = 2048, value_parser = count())]
+    #[arg(long, value_name = "N", env = "KILN_MAX_REQUESTS", default_value_t = 2048, value_parser = values::count)]
     max_requests: u64,
     /// Largest request message
-    #[arg(long, value_name = "BYTES", env = "KILN_MAX_MESSAGE_BYTES", default_value_t = 8 << 20, value_parser = count())]
+    #[arg(long, value_name = "BYTES", env = "KILN_MAX_MESSAGE_BYTES", default_value_t = 8 << 20, value_parser = values::bytes)]
     max_message_bytes: u64,
     /// Most bytes of messages that all requests together may hold, items of streams half of them and one client a
     /// quarter; raised to four times the largest request
-    #[arg(long, value_name = "BYTES", env = "KILN_MAX_BUFFERED_BYTES", default_value_t = 256 << 20, value_parser = count())]
+    #[arg(long, value_name = "BYTES", env = "KILN_MAX_BUFFERED_BYTES", default_value_t = 256 << 20, value_parser = values::bytes)]
     max_buffered_bytes: u64,
     /// Largest picture, decoded
-    #[arg(long, value_name = "PIXELS", env = "KILN_MAX_PICTURE_PIXELS", default_value_t = preprocess::Limits::default().max_pixels, value_parser = count())]
+    #[arg(long, value_name = "PIXELS", env = "KILN_MAX_PICTURE_PIXELS", default_value_t = preprocess::Limits::default().max_pixels, value_parser = values::count)]
     max_picture_pixels: u64,
     /// Most memory that all pictures being decoded may take together; one that needs more alone is refused
-    #[arg(long, value_name = "BYTES", env = "KILN_MAX_PICTURE_MEMORY", default_value_t = preprocess::Limits::default().max_memory, value_parser = count())]
+    #[arg(long, value_name = "BYTES", env = "KILN_MAX_PICTURE_MEMORY", default_value_t = preprocess::Limits::default().max_memory, value_parser = values::bytes)]
     max_picture_memory: u64,
     /// Longest a request may take
-    #[arg(long, value_name = "SECONDS", env = "KILN_REQUEST_TIMEOUT", default_value_t = 30, value_parser = count())]
-    request_timeout: u64,
+    #[arg(long, value_name = "SECONDS", env = "KILN_REQUEST_TIMEOUT", default_value = "30", value_parser = values::some_seconds)]
+    request_timeout: Duration,
     /// Longest a shutdown waits for requests that run
     #[arg(
         long,
         value_name = "SECONDS",
         env = "KILN_DRAIN_TIMEOUT",
-        default_value_t = 10
+        default_value = "10",
+        value_parser = values::seconds
     )]
-    drain_timeout: u64,
+    drain_timeout: Duration,
     /// Take the client's address from the last entry of x-forwarded-for, which a proxy in front must set
     #[arg(long, env = "KILN_TRUST_FORWARDED_FOR", value_parser = BoolishValueParser::new())]
     trust_forwarded_for: bool,
     /// What is logged: error, warn, info, debug, or a list such as info,kiln::grpc=debug
     #[arg(long, value_name = "LEVEL", env = "KILN_LOG", default_value = "info")]
     log: logs::Filter,
-}
-
-/// At least 1 and at most what usize holds everywhere.
-fn count() -> clap::builder::RangedU64ValueParser<u64> {
-    clap::value_parser!(u64).range(1..=u64::from(u32::MAX))
 }
 
 /// Parse, build, announce, wait, drain.
@@ -118,9 +125,9 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
 
     // Both ports first: a port that is taken is known before a model is read, and whoever asks
     // meanwhile is told that the server is not ready.
-    let listener = tokio::net::TcpListener::from_std(bind(args.grpc_listen)?)?;
+    let listener = tokio::net::TcpListener::from_std(bind(args.grpc_listen, "--grpc-listen")?)?;
     let grpc_addr = listener.local_addr()?;
-    let http = bind(args.http_listen)?;
+    let http = bind(args.http_listen, "--http-listen")?;
     let http_addr = http.local_addr()?;
     let repository = Arc::new(Repository::new()?);
     let server = server(args, &telemetry, &readiness, &repository);
@@ -132,6 +139,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         repository.add(models);
         readiness.ready();
         tracing::info!(grpc = %grpc_addr, http = %http_addr, "serving");
+        welcome(grpc_addr, http_addr);
         readiness.draining().await;
         Ok(())
     };
@@ -175,17 +183,16 @@ fn server(
             threads: threads(args),
             max_message_bytes,
             max_buffered_bytes: args.max_buffered_bytes as usize,
-            request_timeout: Duration::from_secs(args.request_timeout),
-            drain_timeout: Duration::from_secs(args.drain_timeout),
+            request_timeout: args.request_timeout,
+            drain_timeout: args.drain_timeout,
             trust_forwarded_for: args.trust_forwarded_for,
         },
     }
 }
 
-fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(addr).with_context(|| {
-        format!("cannot listen on {addr} (--grpc-listen and --http-listen choose another)")
-    })?;
+fn bind(addr: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(addr)
+        .with_context(|| format!("cannot listen on {addr} ({flag} chooses another)"))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
@@ -202,7 +209,7 @@ async fn load_models(
         batcher: batcher::Config {
             threads: threads(args),
             max_batch_size: args.max_batch_size as usize,
-            delay: Duration::from_millis(args.batch_delay),
+            delay: args.batch_delay,
         },
         in_background: false,
     };

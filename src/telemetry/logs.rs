@@ -44,13 +44,16 @@ enum Style {
 }
 
 impl Style {
-    /// Colours unless `NO_COLOR` (<https://no-color.org>) says otherwise.
+    /// Colours unless `NO_COLOR` (<https://no-color.org>) or the terminal's kind says otherwise.
     fn of_stderr() -> Self {
         if !stderr().is_terminal() {
             return Self::Json;
         }
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self::Text { colour: !plain }
+        let dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
+        Self::Text {
+            colour: !plain && !dumb,
+        }
     }
 }
 

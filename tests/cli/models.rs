@@ -1,0 +1,189 @@
+//! `kiln inspect` and `kiln convert`: files of models.
+
+use std::fs;
+
+use kiln::description::{
+    Activation, Dense, Description, Layer, Model, Node, Summary, Weight, to_safetensors,
+};
+
+use crate::run;
+use crate::support::{file, kiln};
+
+#[test]
+fn inspect_prints_the_summary_that_keras_prints() {
+    let (code, out, _) = run(kiln().args(["inspect", "weights/mnist-mlp.keras"]));
+    assert_eq!(code, Some(0));
+    let wanted = "\
+Model: \"mnist-mlp\"
+┏━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━┓
+┃ Layer (type)          ┃ Output Shape      ┃ Param # ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━┩
+│ rescaling (Rescaling) │ (None, 28, 28, 1) │       0 │
+├───────────────────────┼───────────────────┼─────────┤
+│ flatten (Flatten)     │ (None, 784)       │       0 │
+├───────────────────────┼───────────────────┼─────────┤
+│ dense (Dense)         │ (None, 128)       │ 100,480 │
+├───────────────────────┼───────────────────┼─────────┤
+│ dense_1 (Dense)       │ (None, 10)        │   1,290 │
+└───────────────────────┴───────────────────┴─────────┘
+ Total params: 101,770 (397.54 KB)
+ Trainable params: 101,770 (397.54 KB)
+ Non-trainable params: 0 (0.00 B)
+";
+    assert_eq!(out, wanted);
+    let (_, out, _) = run(kiln().args(["inspect", "--json", "weights/mnist-mlp.keras"]));
+    let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(summary["parameters"], 101_770);
+    assert_eq!(
+        summary["layers"][2]["output_shape"],
+        serde_json::json!([128])
+    );
+}
+
+#[test]
+fn convert_writes_a_file_that_serves_and_replaces_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("model.safetensors");
+    fs::write(&output, "old").unwrap();
+    let (code, out, err) = run(kiln()
+        .arg("convert")
+        .arg("weights/mnist-mlp.keras")
+        .arg(&output));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("101,770 parameters"), "{out}");
+    assert_eq!(
+        fs::read(&output).unwrap(),
+        fs::read(file("weights/mnist-mlp.safetensors")).unwrap()
+    );
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing is left behind"
+    );
+}
+
+#[test]
+fn convert_never_writes_over_the_model_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("digits.keras");
+    fs::copy(file("weights/mnist-mlp.keras"), &model).unwrap();
+    let detour = folder
+        .path()
+        .join("../")
+        .join(folder.path().file_name().unwrap());
+    let (code, _, err) = run(kiln()
+        .arg("convert")
+        .arg(&model)
+        .arg(detour.join("digits.keras")));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("the output is the input"), "{err}");
+    let whole = fs::read(file("weights/mnist-mlp.keras")).unwrap();
+    assert_eq!(fs::read(&model).unwrap(), whole);
+}
+
+#[test]
+fn a_file_that_is_no_model_is_told_for_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("saved");
+    fs::create_dir(&saved).unwrap();
+    fs::write(saved.join("saved_model.pb"), "").unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    for (path, said) in [
+        (saved, "a TensorFlow SavedModel"),
+        (folder.path().to_owned(), "a directory"),
+        (file("empty.keras", b""), "empty"),
+        (file("text.keras", b"hello, model"), "but text"),
+        (file("page.keras", b"<!DOCTYPE html>"), "a page of the web"),
+        (
+            file("lfs.keras", b"version https://git-lfs.github.com/spec/v1\n"),
+            "git lfs pull",
+        ),
+        (file("model.tflite", b"\x1c\0\0\0TFL3"), "TensorFlow Lite"),
+        (file("model.pkl", b"\x80\x04\x95"), "a pickle"),
+        ("examples/seven.png".into(), "`kiln predict` takes it"),
+        (
+            "tests/fixtures/mnist/inputs.npy".into(),
+            "an array of NumPy",
+        ),
+        (
+            "mnist-ml".into(),
+            "built in are mnist and mnist-mlp: is it mnist-mlp?",
+        ),
+        ("minst".into(), "is it mnist?"),
+    ] {
+        for command in [
+            &["inspect"][..],
+            &["convert"],
+            &["infer", "--input=x", "--output=y", "--model"],
+        ] {
+            let mut command = {
+                let mut process = kiln();
+                process.args(command).arg(&path);
+                if command == ["convert"] {
+                    process.arg(folder.path().join("out"));
+                }
+                process
+            };
+            let (code, _, err) = run(&mut command);
+            assert_eq!(code, Some(1), "{err}");
+            assert!(err.contains(said), "{err}");
+        }
+    }
+}
+
+/// A network from four values to one, as for a question of yes or no.
+fn yes_or_no() -> Model {
+    let node = |name: &str, layer, inputs, output_shape, weights| Node {
+        name: name.to_owned(),
+        class: name.to_owned(),
+        layer,
+        inputs,
+        output_shape,
+        weights_of: None,
+        weights,
+    };
+    let kernel = Weight {
+        name: "kernel",
+        shape: vec![4, 1],
+        values: vec![1.0; 4],
+    };
+    let dense = Layer::Dense(Dense {
+        units: 1,
+        use_bias: false,
+        activation: Activation::Sigmoid,
+    });
+    let nodes = vec![
+        node("input", Layer::Input, vec![], vec![4], vec![]),
+        node("dense", dense, vec![0], vec![1], vec![kernel]),
+    ];
+    let description = Description {
+        name: "yes-or-no".to_owned(),
+        keras_version: "3".to_owned(),
+        nodes,
+        summary: Summary::default(),
+    };
+    Model::new(description).unwrap()
+}
+
+#[test]
+fn a_model_that_answers_no_pictures_is_told_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let yes_or_no_file = folder.path().join("yes-or-no.safetensors");
+    fs::write(&yes_or_no_file, to_safetensors(&yes_or_no()).unwrap()).unwrap();
+    for (model, said) in [
+        (
+            file("tests/fixtures/keras/inference_only.keras"),
+            "takes [8, 8, 3]",
+        ),
+        (yes_or_no_file, "Dense(1, \"sigmoid\")"),
+    ] {
+        let predict = ["predict", "--local", "examples/seven.png", "--model"];
+        let (code, _, err) = run(kiln().args(predict).arg(&model));
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains(said) && err.contains("`kiln infer`"), "{err}");
+    }
+}
