@@ -16,7 +16,7 @@ use kiln::grpc::proto::mnist::{PredictRequest, PredictResponse};
 use kiln::network::Backend;
 use kiln::preprocess;
 use kiln::readiness::Readiness;
-use kiln::server::{Config, Server};
+use kiln::server::{Config, Cors, Server};
 use kiln::serving::batcher;
 use kiln::serving::classifier::PixelRange;
 use kiln::serving::{self, Entry, Limits, Repository, Serving};
@@ -65,6 +65,7 @@ fn serve() -> SocketAddr {
             drain_timeout: Duration::from_secs(1),
             trust_forwarded_for: false,
         },
+        cors: Cors::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kiln::preprocess;
 use kiln::readiness::Readiness;
-use kiln::server::{Config, Server};
+use kiln::server::{Config, Cors, Server};
 use kiln::serving::{Limits, Repository, Serving};
 use kiln::telemetry::{Rejection, Telemetry};
 
@@ -49,6 +49,7 @@ fn listener_that_drains_for(drain_timeout: Duration) -> Listener {
             drain_timeout,
             trust_forwarded_for: false,
         },
+        cors: Cors::default(),
     };
     let (end, ended) = mpsc::channel();
     thread::spawn(move || {

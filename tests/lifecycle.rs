@@ -13,7 +13,7 @@ use kiln::grpc::proto::mnist::predict_request::Input;
 use kiln::network::Backend;
 use kiln::preprocess;
 use kiln::readiness::Readiness;
-use kiln::server::{Config, Server as InProcess};
+use kiln::server::{Config, Cors, Server as InProcess};
 use kiln::serving::batcher;
 use kiln::serving::classifier::PixelRange;
 use kiln::serving::{self, Entry, Limits, Repository, Serving};
@@ -77,6 +77,7 @@ async fn a_server_without_models_yet_answers_and_says_that_it_is_not_ready() {
             drain_timeout: Duration::from_secs(30),
             trust_forwarded_for: false,
         },
+        cors: Cors::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = format!("http://{}", listener.local_addr().unwrap());

@@ -15,7 +15,7 @@ use super::values;
 use super::welcome::welcome;
 use crate::preprocess;
 use crate::readiness::Readiness;
-use crate::server::{Config, Server};
+use crate::server::{Config, Cors, Origin, Server};
 use crate::serving::batcher;
 use crate::serving::{self, Entry, Limits, Model, Repository, Serving};
 use crate::source::Source;
@@ -97,6 +97,15 @@ pub(super) struct Args {
     /// Take the client's address from the last entry of x-forwarded-for, which a proxy in front must set
     #[arg(long, env = "KILN_TRUST_FORWARDED_FOR", value_parser = BoolishValueParser::new())]
     trust_forwarded_for: bool,
+    /// Whose pages may ask from a browser, over HTTP and gRPC-Web: an origin such as https://example.org, or * for all;
+    /// may be given several times [default: none but Kiln's own]
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "KILN_CORS_ORIGIN",
+        value_delimiter = ','
+    )]
+    cors_origin: Vec<Origin>,
     /// What is logged: error, warn, info, debug, or a list such as info,kiln::grpc=debug
     #[arg(long, value_name = "LEVEL", env = "KILN_LOG", default_value = "info")]
     log: logs::Filter,
@@ -187,6 +196,7 @@ fn server(
             drain_timeout: args.drain_timeout,
             trust_forwarded_for: args.trust_forwarded_for,
         },
+        cors: Cors::new(args.cors_origin.clone()),
     }
 }
 

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures_util::TryFutureExt;
-use http::{Request, Response};
+use futures_util::future::{Either, ready};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 
 use super::call::{self, Recorded};
@@ -12,6 +13,12 @@ use super::services::{Error, Parts, Services};
 use super::web::{self, Form, Sent};
 use crate::transport::bounds::Bounds;
 use crate::transport::connections::Peer;
+
+/// How much more than the largest message is thrown away of a call that is refused over HTTP/1.1.
+const PATIENCE: usize = 4;
+
+/// The body of an answer.
+pub(crate) type Answer = web::Answer<Recorded>;
 
 /// Answers the calls of one thread.
 pub(crate) struct Door {
@@ -36,12 +43,22 @@ impl Door {
         &self,
         peer: &Peer,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<web::Answer<Recorded>>, Infallible>> + Send + use<>
-    {
+    ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<> {
+        if let Some(preflight) = self.bounds.cors.preflight(&request) {
+            let preflight = preflight.map(|()| Recorded::empty());
+            return Either::Left(ready(Ok(web::Answer::new(preflight, Form::Grpc))));
+        }
+        let told = self.bounds.cors.told(request.headers());
         let form = Form::of(request.headers());
-        let request = request.map(|body| Sent::new(body, form));
+        let over_http1 = request.version() < Version::HTTP_2;
+        let discarded = if over_http1 {
+            self.bounds.max_message_bytes.saturating_mul(PATIENCE)
+        } else {
+            0
+        };
+        let request = request.map(|body| Sent::new(body, form).discard(discarded));
         let (record, call) = call::begin(request, peer, &self.bounds);
         let answer = record.follow(self.services.answer(call));
-        answer.map_ok(move |answer| web::Answer::new(answer, form))
+        Either::Right(answer.map_ok(move |answer| told.with(web::Answer::new(answer, form))))
     }
 }

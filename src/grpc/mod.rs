@@ -6,7 +6,8 @@ pub mod proto;
 mod services;
 mod web;
 
-pub(crate) use door::Door;
+pub(crate) use door::{Answer, Door};
 pub use services::Error;
 pub(crate) use services::health::Health;
 pub(crate) use services::{Parts, names};
+pub(crate) use web::is_web;

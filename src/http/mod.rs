@@ -13,6 +13,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::Request;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
@@ -48,9 +49,15 @@ impl Door {
         let record = Record::begin(&self.bounds.telemetry, &request);
         let client = self.bounds.client(request.headers(), peer);
         let (door, reading) = (Arc::clone(self), Arc::clone(&peer.reading));
+        let told = self.bounds.cors.told(request.headers());
         async move {
-            let asking = routes::Asking { client, reading };
-            let answer = routes::answer(&door, asking, request).await;
+            let answer = match door.bounds.cors.preflight(&request) {
+                Some(preflight) => preflight.map(|()| Full::default()),
+                None => {
+                    let asking = routes::Asking { client, reading };
+                    told.with(routes::answer(&door, asking, request).await)
+                }
+            };
             Ok(record.end(answer))
         }
     }
@@ -58,7 +65,13 @@ impl Door {
     /// What a request is told that came to gRPC's port.
     pub fn misdirected(&self, request: &Request<Incoming>) -> Answer {
         let record = Record::begin(&self.bounds.telemetry, request);
-        record.end(Problem::misdirected().into_answer())
+        let cors = &self.bounds.cors;
+        record.end(match cors.preflight(request) {
+            Some(preflight) => preflight.map(|()| Full::default()),
+            None => cors
+                .told(request.headers())
+                .with(Problem::misdirected().into_answer()),
+        })
     }
 
     /// What a request is told that no serving thread takes.
@@ -70,6 +83,7 @@ impl Door {
             (Rejection::QueueFull, Error::Full.into())
         };
         self.bounds.telemetry.rejected(reason);
-        record.end(problem.into_answer())
+        let told = self.bounds.cors.told(request.headers());
+        record.end(told.with(problem.into_answer()))
     }
 }

@@ -79,7 +79,7 @@ impl Problem {
         Self::new(
             StatusCode::MISDIRECTED_REQUEST,
             "misdirected",
-            "this port speaks gRPC over HTTP/2; HTTP/1.1 is answered on another, 8000 unless --http-listen says otherwise",
+            "this port speaks gRPC and gRPC-Web; what else is asked over HTTP is answered on another, 8000 unless --http-listen says otherwise",
         )
     }
 

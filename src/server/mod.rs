@@ -26,6 +26,7 @@ use crate::telemetry::Telemetry;
 use crate::transport::backpressure::Gate;
 use crate::transport::bounds::Bounds;
 use crate::transport::connections::{Threads, accept};
+pub use crate::transport::cors::{Cors, Origin};
 use crate::transport::memory::Memory;
 use crate::transport::pulse::Pulse;
 
@@ -60,6 +61,8 @@ pub struct Server {
     pub readiness: Readiness,
     /// The bounds.
     pub config: Config,
+    /// Which pages elsewhere may ask.
+    pub cors: Cors,
 }
 
 impl Server {
@@ -133,6 +136,7 @@ impl Server {
             max_message_bytes: self.config.max_message_bytes,
             request_timeout: self.config.request_timeout,
             trust_forwarded_for: self.config.trust_forwarded_for,
+            cors: self.cors.clone(),
         }
     }
 

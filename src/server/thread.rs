@@ -1,14 +1,23 @@
 //! What one serving thread does: it answers what comes on its connections.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use futures_util::future::ready;
-use futures_util::{Stream, StreamExt};
+use bytes::Bytes;
+use futures_util::future::{Either, ready};
+use futures_util::{Stream, StreamExt, TryFutureExt};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
 use tokio::task::JoinSet;
+use tonic::Status;
 
 use crate::readiness::Readiness;
 use crate::transport::backpressure::Gate;
-use crate::transport::connections::{Connection, Port, Protocol};
+use crate::transport::connections::{Connection, Peer, Port, Protocol};
 use crate::transport::{http1, http2};
 use crate::{grpc, http};
 
@@ -55,16 +64,67 @@ impl Thread {
                 let answer = move |peer: &_, request| door.answer(peer, request);
                 open.spawn(http2::serve(connection, gate, readiness, answer));
             }
-            (Port::Grpc, Protocol::Http1) => {
-                let door = Arc::clone(&self.http);
-                let answer = move |_: &_, request| ready(Ok(door.misdirected(&request)));
+            (port, _) => {
+                let doors = (Arc::clone(&self.grpc), Arc::clone(&self.http));
+                let answer = move |peer: &_, request| answer(&doors, port, peer, request);
                 open.spawn(http1::serve(connection, gate, readiness, answer));
             }
-            (Port::Http, _) => {
-                let door = Arc::clone(&self.http);
-                let answer = move |peer: &_, request| door.answer(peer, request);
-                open.spawn(http1::serve(connection, gate, readiness, answer));
+        }
+    }
+}
+
+/// Answers a request over HTTP/1.1: a call by gRPC-Web is the same on both ports.
+fn answer(
+    (grpc, http): &(Arc<grpc::Door>, Arc<http::Door>),
+    port: Port,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<> {
+    if grpc::is_web(&request) {
+        let answer = grpc.answer(peer, request);
+        return Either::Left(answer.map_ok(|answer| answer.map(Body::Grpc)));
+    }
+    let answer = match port {
+        Port::Http => Either::Left(http.answer(peer, request)),
+        Port::Grpc => Either::Right(ready(Ok(http.misdirected(&request)))),
+    };
+    Either::Right(answer.map_ok(|answer| answer.map(Body::Http)))
+}
+
+/// The body of an answer of either door.
+enum Body {
+    Grpc(grpc::Answer),
+    Http(Full<Bytes>),
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match self.get_mut() {
+            Self::Grpc(body) => Pin::new(body).poll_frame(context),
+            Self::Http(body) => {
+                let frame = Pin::new(body).poll_frame(context);
+                frame.map_err(|never| match never {})
             }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Grpc(body) => body.is_end_stream(),
+            Self::Http(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Grpc(body) => body.size_hint(),
+            Self::Http(body) => body.size_hint(),
         }
     }
 }

@@ -8,6 +8,7 @@ use http::HeaderMap;
 
 use super::client;
 use super::connections::Peer;
+use super::cors::Cors;
 use super::memory::Memory;
 use crate::telemetry::Telemetry;
 
@@ -22,6 +23,8 @@ pub(crate) struct Bounds {
     pub request_timeout: Duration,
     /// Whether `x-forwarded-for` tells who the client is.
     pub trust_forwarded_for: bool,
+    /// Which pages elsewhere may ask.
+    pub cors: Cors,
 }
 
 impl Bounds {

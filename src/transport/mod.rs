@@ -5,6 +5,7 @@ pub(crate) mod backpressure;
 pub(crate) mod bounds;
 pub(crate) mod client;
 pub(crate) mod connections;
+pub(crate) mod cors;
 pub(crate) mod growing;
 pub(crate) mod http1;
 pub(crate) mod http2;

@@ -117,6 +117,7 @@ mod tests {
             max_message_bytes: LIMIT,
             request_timeout: Duration::from_secs(30),
             trust_forwarded_for: false,
+            cors: crate::transport::cors::Cors::default(),
         }
     }
 

@@ -282,6 +282,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::telemetry::Telemetry;
+    use crate::transport::cors::Cors;
 
     const LIMIT: usize = 100_000;
 
@@ -292,6 +293,7 @@ pub(super) mod tests {
             max_message_bytes: LIMIT,
             request_timeout: Duration::from_secs(30),
             trust_forwarded_for: false,
+            cors: Cors::default(),
         })
     }
 

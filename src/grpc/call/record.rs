@@ -100,6 +100,11 @@ impl Recorded {
     fn new(body: Body, record: Option<Record>) -> Self {
         Self { body, record }
     }
+
+    /// Nothing, of no call.
+    pub fn empty() -> Self {
+        Self::new(Body::empty(), None)
+    }
 }
 
 impl HttpBody for Recorded {

@@ -8,10 +8,15 @@ mod answer;
 mod sent;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method, Request};
 
 pub(crate) use self::answer::Answer;
 pub(super) use self::sent::Sent;
+
+/// Whether a request is a call by gRPC-Web.
+pub(crate) fn is_web<B>(request: &Request<B>) -> bool {
+    request.method() == Method::POST && Form::of(request.headers()) != Form::Grpc
+}
 
 /// In what form a call comes and its answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

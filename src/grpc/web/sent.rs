@@ -7,28 +7,49 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
+use tokio::runtime::Handle;
 use tonic::Status;
 
 use super::Form;
+use crate::transport::upload;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// How a body comes.
+pub(crate) trait Coming:
+    HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
+{
+}
+
+impl<B> Coming for B where B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+
 /// The body of a call.
-pub(crate) struct Sent<B> {
-    body: B,
+pub(crate) struct Sent<B: Coming> {
+    /// Until it is left.
+    body: Option<B>,
     form: Form,
     /// Of a text, what is less than four characters yet.
     rest: Vec<u8>,
+    /// Bytes that are thrown away of what nobody has read.
+    discarded: usize,
 }
 
-impl<B> Sent<B> {
+impl<B: Coming> Sent<B> {
     /// What `body` holds, which comes in this form.
     pub fn new(body: B, form: Form) -> Self {
         Self {
-            body,
+            body: Some(body),
             form,
             rest: Vec::new(),
+            discarded: 0,
         }
+    }
+
+    /// Of what nobody has read in the end, so much is thrown away: over HTTP/1.1 a client that is still sending would
+    /// not see the answer if the connection were closed.
+    pub fn discard(mut self, limit: usize) -> Self {
+        self.discarded = limit;
+        self
     }
 
     /// Whether it came by gRPC-Web.
@@ -52,10 +73,19 @@ impl<B> Sent<B> {
     }
 }
 
-impl<B> HttpBody for Sent<B>
-where
-    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
+impl<B: Coming> Drop for Sent<B> {
+    fn drop(&mut self) {
+        if self.discarded > 0
+            && let Some(body) = self.body.take()
+            && !body.is_end_stream()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(upload::discard(body, self.discarded));
+        }
+    }
+}
+
+impl<B: Coming> HttpBody for Sent<B> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -64,7 +94,10 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(body).poll_frame(context));
         if this.form != Form::Text {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
@@ -86,7 +119,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.rest.is_empty() && self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 }
 
@@ -105,10 +138,10 @@ mod tests {
 
     /// Reads a body that comes in pieces of such a size.
     async fn read(text: &str, form: Form, size: usize) -> Result<Bytes, BoxError> {
-        let pieces: Vec<_> = text.as_bytes().chunks(size).collect();
-        let frames = pieces
-            .into_iter()
-            .map(|piece| Ok::<_, BoxError>(Frame::data(Bytes::copy_from_slice(piece))));
+        let pieces = text.as_bytes().chunks(size).map(Bytes::copy_from_slice);
+        let pieces: Vec<_> = pieces.collect();
+        let frames = pieces.into_iter();
+        let frames = frames.map(|piece| Ok::<_, BoxError>(Frame::data(piece)));
         let body = Sent::new(StreamBody::new(stream::iter(frames)), form);
         Ok(body.collect().await?.to_bytes())
     }
