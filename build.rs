@@ -1,11 +1,14 @@
-//! Compiles the protos with protox, so that a build needs no `protoc`.
+//! Compiles the protos with protox, so that a build needs no `protoc`, and makes one file of each page's parts.
 
 use std::{env, error::Error};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     #[cfg(feature = "server")]
-    protos::compile()?;
+    {
+        protos::compile()?;
+        documents::compile("page")?;
+    }
     shrink();
     Ok(())
 }
@@ -31,6 +34,66 @@ mod protos {
             .bytes(".")
             .compile_fds(descriptors)?;
         Ok(())
+    }
+}
+
+/// A page's style and scripts are files of their own; served is one document, gzipped, that may run those scripts alone.
+#[cfg(feature = "server")]
+mod documents {
+    use std::{env, error::Error, fs, io::Write, path::Path};
+
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use flate2::{Compression, write::GzEncoder};
+    use sha2::{Digest, Sha256};
+
+    const STYLE: (&str, &str) = ("<link rel=\"stylesheet\" href=\"", "\">");
+    const SCRIPT: (&str, &str) = ("<script src=\"", "\"></script>");
+
+    /// From `src/http/NAME/index.html`: NAME.html.gz, NAME.policy (its Content-Security-Policy) and NAME.tag (its ETag).
+    pub fn compile(name: &str) -> Result<(), Box<dyn Error>> {
+        let folder = Path::new("src/http").join(name);
+        println!("cargo::rerun-if-changed={}", folder.display());
+        let index = fs::read_to_string(folder.join("index.html"))?;
+        let (html, styles) = put_in(&index, STYLE, "style", &folder)?;
+        let (html, scripts) = put_in(&html, SCRIPT, "script", &folder)?;
+        let policy = format!(
+            "default-src 'none'; script-src {scripts}; style-src {styles}; connect-src 'self'; \
+             img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(html.as_bytes())?;
+        let out = Path::new(&env::var("OUT_DIR")?).join(name);
+        fs::write(out.with_extension("html.gz"), gzip.finish()?)?;
+        fs::write(out.with_extension("policy"), policy)?;
+        // Weak: it is of the page, gzipped or not.
+        fs::write(
+            out.with_extension("tag"),
+            format!("W/\"{}\"", digest(&html)),
+        )?;
+        Ok(())
+    }
+
+    /// Puts each file that `index` names between `marks` in its place, and tells their digests as a policy lists them.
+    fn put_in(
+        index: &str,
+        marks: (&str, &str),
+        tag: &str,
+        folder: &Path,
+    ) -> Result<(String, String), Box<dyn Error>> {
+        let mut parts = index.split(marks.0);
+        let mut html = parts.next().unwrap_or_default().to_owned();
+        let mut digests = Vec::new();
+        for part in parts {
+            let (file, rest) = part.split_once(marks.1).ok_or("a tag that does not end")?;
+            let content = fs::read_to_string(folder.join(file))?;
+            html += &format!("<{tag}>{content}</{tag}>{rest}");
+            digests.push(format!("'sha256-{}'", digest(&content)));
+        }
+        Ok((html, digests.join(" ")))
+    }
+
+    fn digest(text: &str) -> String {
+        STANDARD.encode(Sha256::digest(text))
     }
 }
 

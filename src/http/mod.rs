@@ -1,6 +1,7 @@
 //! The HTTP door: one table of routes, and what each of them answers.
 
 mod answer;
+mod document;
 mod load_model;
 mod models;
 mod predict;

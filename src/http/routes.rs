@@ -12,6 +12,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::answer::Answer;
+use super::document::PAGE;
 use super::problem::Problem;
 use super::{Door, load_model, models, predict, probes};
 use crate::transport::backpressure::Reading;
@@ -42,7 +43,7 @@ pub(super) struct Asking {
 }
 
 /// All routes. The first one is found first, so it is the one that is asked for most.
-const TABLE: [Route; 6] = [
+const TABLE: [Route; 7] = [
     Route {
         path: "/predict",
         what: "which digit a picture shows",
@@ -52,6 +53,11 @@ const TABLE: [Route; 6] = [
         path: "/models",
         what: "the models that are loaded",
         handler: Handler::Get(|door, _| models::answer(door)),
+    },
+    Route {
+        path: "/",
+        what: "a page to draw on",
+        handler: Handler::Get(|_, request| PAGE.answer(&request.headers)),
     },
     Route {
         path: "/load_model",
