@@ -1,5 +1,6 @@
 //! The server under the doors: its listeners, its threads, and the end of its drain.
 
+mod descriptors;
 mod side;
 mod thread;
 
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, mpsc};
 
+use descriptors::Connections;
 use side::Side;
 use thread::Thread;
 
@@ -104,7 +106,7 @@ impl Server {
         }
         drop(running);
         let http_door = Arc::new(self.http(&Arc::new(self.bounds(&memory)), None, &parsing));
-        let side = Side::start(http, http_door, threads.clone())?;
+        let side = Side::start(http, http_door, threads.clone(), Connections::allowed())?;
         let follow = tokio::spawn(health.follow());
         let beat = tokio::spawn(pulse.beat());
 

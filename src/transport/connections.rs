@@ -13,12 +13,12 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::backpressure::Reading;
+use super::places::{Place, Places};
 
 /// gRPC connections at once; the next ones wait in the listener's backlog.
-const MAX_CONNECTIONS: usize = 768;
+pub(crate) const MAX_CONNECTIONS: usize = 768;
 /// Pause after a failed accept: without one, a process out of descriptors would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What an HTTP/2 client says first (RFC 9113, section 3.4), how long it may take to say it, and
@@ -52,16 +52,13 @@ pub(crate) enum Protocol {
 
 /// Accepts gRPC connections on `listener` for as long as it is polled.
 pub(crate) async fn accept(listener: TcpListener, threads: Threads) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::new(MAX_CONNECTIONS);
     loop {
-        // Only a closed semaphore refuses, and this one is never closed.
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-            return;
-        };
+        let place = places.next().await;
         let accepted = listener.accept().await;
         match accepted.and_then(|(stream, _)| stream.into_std()) {
             // A thread that is gone takes no more; the connection is closed by being dropped.
-            Ok(stream) => drop(threads.assign(stream, Port::Grpc, slot)),
+            Ok(stream) => drop(threads.assign(stream, Port::Grpc, place)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a gRPC connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -98,7 +95,7 @@ impl Threads {
         &self,
         stream: StdTcpStream,
         port: Port,
-        slot: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<(), StdTcpStream> {
         let fewest = self
             .0
@@ -110,7 +107,7 @@ impl Threads {
         open.fetch_add(1, Ordering::Relaxed);
         let counted = Counted {
             open: Arc::clone(open),
-            _slot: slot,
+            _place: place,
         };
         let accepted = Accepted {
             stream,
@@ -133,7 +130,7 @@ struct Accepted {
 #[derive(Debug)]
 pub(crate) struct Counted {
     open: Arc<AtomicUsize>,
-    _slot: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Drop for Counted {

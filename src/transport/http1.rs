@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::backpressure::{Gate, Gated};
 use super::connections::{Connection, Peer};
+use super::impatient::Impatient;
 use crate::readiness::Readiness;
 
 /// For a request's headers, and for the silence between two requests.
@@ -46,7 +47,7 @@ pub(crate) async fn serve<A, F, B>(
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(
-            TokioIo::new(stream),
+            TokioIo::new(Impatient::new(stream)),
             service_fn(|request| answer(&peer, request)),
         );
     let mut serving = pin!(serving);

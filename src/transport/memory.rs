@@ -3,14 +3,13 @@
 //! A message may be as large as `--max-message-bytes`, and thousands of calls may be open. Here they are bounded
 //! together, and so is what one client may hold of it all.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::refused::Refused;
+use super::shares::{Share, Shares};
 
 /// Bytes that are free, shared by clones.
 ///
@@ -32,10 +31,7 @@ struct Pool {
     free: Arc<Semaphore>,
     #[cfg(test)]
     size: usize,
-    /// Most bytes that one client may hold.
-    share: usize,
-    /// Only clients that hold something, so there are never more of them than calls.
-    clients: Mutex<HashMap<IpAddr, usize>>,
+    shares: Arc<Shares>,
 }
 
 /// Bytes that are taken, until it is dropped.
@@ -43,14 +39,6 @@ struct Pool {
 pub(crate) struct Held {
     bytes: OwnedSemaphorePermit,
     share: Option<Share>,
-}
-
-/// The same bytes, as what a client holds of a pool.
-#[derive(Debug)]
-struct Share {
-    pool: Arc<Pool>,
-    client: IpAddr,
-    bytes: usize,
 }
 
 impl Memory {
@@ -63,8 +51,7 @@ impl Memory {
                 free: semaphore(bytes),
                 #[cfg(test)]
                 size: bytes,
-                share: largest.max(bytes / 2),
-                clients: Mutex::default(),
+                shares: Shares::new(largest.max(bytes / 2)),
             })
         };
         Self {
@@ -113,8 +100,11 @@ impl Memory {
 impl Held {
     /// Takes so many bytes more.
     pub fn grow(&mut self, more: usize) -> Result<(), Refused> {
-        if let Some(share) = &mut self.share {
-            share.grow(more)?;
+        if let Some(share) = &mut self.share
+            && !share.grow(more)
+        {
+            let share = share.most();
+            return Err(Refused::OverShare { share });
         }
         self.bytes.merge(take(self.bytes.semaphore(), more)?);
         Ok(())
@@ -122,46 +112,11 @@ impl Held {
 }
 
 impl Pool {
-    fn begin(self: &Arc<Self>, client: IpAddr) -> Result<Held, Refused> {
+    fn begin(&self, client: IpAddr) -> Result<Held, Refused> {
         Ok(Held {
             bytes: take(&self.free, 0)?,
-            share: Some(Share {
-                pool: Arc::clone(self),
-                client: network(client),
-                bytes: 0,
-            }),
+            share: Some(self.shares.begin(client)),
         })
-    }
-
-    /// Nothing that can panic runs under the lock, so poison means nothing here.
-    fn clients(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Share {
-    fn grow(&mut self, more: usize) -> Result<(), Refused> {
-        let mut clients = self.pool.clients();
-        let held = clients.get(&self.client).map_or(0, |&held| held) + more;
-        if held > self.pool.share {
-            return Err(Refused::OverShare {
-                share: self.pool.share,
-            });
-        }
-        clients.insert(self.client, held);
-        self.bytes += more;
-        Ok(())
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        if let Entry::Occupied(mut held) = self.pool.clients().entry(self.client) {
-            *held.get_mut() = held.get().saturating_sub(self.bytes);
-            if *held.get() == 0 {
-                held.remove();
-            }
-        }
     }
 }
 
@@ -177,17 +132,6 @@ fn take(free: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Ref
 /// A message is never as long as `u32::MAX`: gRPC says its length in that type, and --max-message-bytes has it too.
 fn amount(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
-}
-
-/// Who counts as one client: an address, or the 2^64 addresses of an IPv6 network, since a single machine has them all.
-fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from_bits(network))
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 #[cfg(test)]
@@ -232,7 +176,7 @@ mod tests {
         assert_eq!(refused, Refused::OverShare { share: 1000 });
         drop(arrived(&memory, other, 1000).expect("its own share"));
         drop(held);
-        assert!(memory.calls.clients().is_empty());
+        assert!(memory.calls.shares.is_unused());
         assert_eq!(memory.calls.free.available_permits(), 2000);
     }
 
@@ -268,21 +212,5 @@ mod tests {
             .expect("room")
             .unwrap();
         assert!(arrived(&memory, CLIENT, 1001).is_err());
-    }
-
-    #[test]
-    fn addresses_of_one_machine_are_one_client() {
-        let same = [
-            ("::ffff:192.0.2.7", "192.0.2.7"),
-            ("2001:db8::1", "2001:db8::2"),
-        ];
-        for (one, other) in same {
-            let [one, other] = [one, other].map(|address| network(address.parse().unwrap()));
-            assert_eq!(one, other);
-        }
-        assert_ne!(
-            network("2001:db8:0:1::1".parse().unwrap()),
-            network("2001:db8::1".parse().unwrap())
-        );
     }
 }

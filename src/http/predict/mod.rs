@@ -33,8 +33,8 @@ use crate::transport::upload::{self, Whole};
 const WRAPPING: usize = 64 * 1024;
 /// The largest form or JSON that is taken apart on the thread that read it. A digit takes some microseconds.
 const SMALL: usize = 16 * 1024;
-/// How much more than the largest message of a body is thrown away that was refused, before the connection is closed.
-const PATIENCE: usize = 4;
+/// How many times the largest message of a body is thrown away that was refused, before the connection is closed.
+const LEFT: usize = 4;
 
 pub(super) fn answer(
     door: Arc<Door>,
@@ -131,13 +131,14 @@ async fn receive(
 /// Leaves a body that is not read. A client that is still sending it would not see the answer if the connection were
 /// closed at once; one that waits to be told to send it is not told.
 fn leave(door: &Door, head: &Parts, body: Incoming) {
-    let limit = door.bounds.max_message_bytes.saturating_mul(PATIENCE);
+    let limit = door.bounds.max_message_bytes.saturating_mul(LEFT);
+    let patience = door.bounds.request_timeout;
     let is_small = body
         .size_hint()
         .exact()
         .is_some_and(|rest| rest <= SMALL as u64);
     if !is_small && !head.headers.contains_key(EXPECT) {
-        tokio::spawn(upload::discard(body, limit));
+        tokio::spawn(tokio::time::timeout(patience, upload::discard(body, limit)));
     }
 }
 

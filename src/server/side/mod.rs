@@ -18,35 +18,35 @@ use http::Request;
 use hyper::body::Incoming;
 use tokio::net::{TcpListener as TokioListener, TcpStream};
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::descriptors::Connections;
 use crate::http::{Answer, Door, is_probe};
 use crate::transport::connections::{ACCEPT_PAUSE, Peer, Port, Threads};
-
-/// Connections here at once; the next ones wait in the listener's backlog.
-const MAX_CONNECTIONS: usize = 512;
-/// Connections at once that were handed to the serving threads.
-const MAX_SERVED: usize = 2048;
+use crate::transport::places::Places;
 
 /// What the side's connections need.
 struct Inside {
     door: Arc<Door>,
     threads: Threads,
+    /// For connections here; the next ones wait in the listener's backlog.
+    places: Places,
     /// For connections that are handed over.
-    slots: Arc<Semaphore>,
+    served: Places,
 }
 
 impl Inside {
     /// Hands a connection to a serving thread; it comes back if none takes it.
     fn hand_over(&self, stream: TcpStream) -> Option<TcpStream> {
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+        let client = stream.peer_addr().ok()?.ip();
+        let Some(place) = self.served.take(client) else {
             return Some(stream);
         };
         // A socket that cannot be taken out of the runtime is broken.
         let stream = stream.into_std().ok()?;
-        let back = self.threads.assign(stream, Port::Http, slot).err()?;
+        let back = self.threads.assign(stream, Port::Http, place).err()?;
         TcpStream::from_std(back).ok()
     }
 
@@ -76,14 +76,20 @@ impl Side {
     ///
     /// # Errors
     /// Those of the system: the listener's non-blocking mode, a thread.
-    pub fn start(listener: TcpListener, door: Arc<Door>, threads: Threads) -> io::Result<Self> {
+    pub fn start(
+        listener: TcpListener,
+        door: Arc<Door>,
+        threads: Threads,
+        connections: Connections,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let runtime = RuntimeBuilder::new_current_thread().enable_all().build()?;
         let listener = in_runtime(&runtime, listener)?;
         let inside = Arc::new(Inside {
             door,
             threads,
-            slots: Arc::new(Semaphore::new(MAX_SERVED)),
+            places: Places::new(connections.side),
+            served: Places::new(connections.served),
         });
         let (stop, stopped) = oneshot::channel();
         let thread = ThreadBuilder::new()
@@ -134,16 +140,18 @@ async fn accept(
     closing: &watch::Sender<()>,
     connections: &mut JoinSet<()>,
 ) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    // The semaphore is never closed, so this cannot fail.
-    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+    loop {
+        let place = inside.places.next().await;
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, client)) => {
+                let Some(place) = inside.places.count(place, client.ip()) else {
+                    continue;
+                };
                 let (inside, closing) = (Arc::clone(inside), closing.subscribe());
                 connections.spawn(async move {
                     connection::run(stream, inside, closing).await;
-                    drop(slot);
+                    drop(place);
                 });
             }
             Err(error) => {
