@@ -191,10 +191,8 @@ fn what_the_network_saw_is_shown_of_pixels_and_values_too() {
     let server = Server::start(&[]);
     let mut client = Client::connect(server.http);
     let pixels = seven();
-    let values: Vec<f32> = pixels
-        .iter()
-        .map(|&pixel| f32::from(pixel) / 255.0)
-        .collect();
+    // The network scales its input down itself.
+    let values: Vec<f32> = pixels.iter().copied().map(f32::from).collect();
     for body in [json!({ "pixels": pixels }), json!({ "values": values })] {
         let answer = client.predict(
             "?show_input=1",

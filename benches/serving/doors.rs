@@ -89,10 +89,8 @@ fn flood(http: &str, picture: &[u8], connections: usize, time: Duration) -> Resu
 fn probe(http: &str, path: &str) -> Result<f64, Error> {
     let begun = Instant::now();
     let mut socket = TcpStream::connect(http)?;
-    write!(
-        socket,
-        "GET {path} HTTP/1.1\r\nHost: kiln\r\nConnection: close\r\n\r\n"
-    )?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: kiln\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer)?;
     if !answer.starts_with(b"HTTP/1.1 200") {

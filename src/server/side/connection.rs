@@ -29,6 +29,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_AGE: Duration = Duration::from_mins(2);
 /// For an answer; this also ends a connection whose client does not read.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How soon a connection is looked at again that has said a part of what it asks for.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest line up to the path's end that may ask for a probe.
 const LONGEST_LINE: usize = 64;
 
@@ -73,6 +75,7 @@ enum Asked {
 /// Looks at the next request, and leaves it where it is.
 async fn asked(stream: &TcpStream) -> io::Result<Asked> {
     let mut said = [0; LONGEST_LINE];
+    let mut pause = SHORTEST_PAUSE;
     loop {
         let length = stream.peek(&mut said).await?;
         if length == 0 {
@@ -81,8 +84,10 @@ async fn asked(stream: &TcpStream) -> io::Result<Asked> {
         if let Some(asked) = Asked::by(&said[..length]) {
             return Ok(asked);
         }
-        // What was peeked at stays readable, so there is nothing to wait for but time.
-        sleep(PEEK_PAUSE).await;
+        // What was peeked at stays readable, so there is nothing to wait for but time. Some send a line in pieces, one
+        // right after the other, and others a byte now and then.
+        sleep(pause).await;
+        pause = PEEK_PAUSE.min(2 * pause);
     }
 }
 
