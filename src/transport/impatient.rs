@@ -94,7 +94,7 @@ mod tests {
         let mut stream = Impatient::new(stream);
         let slow = async {
             for _ in 0..5 {
-                tokio::time::sleep(PATIENCE - Duration::from_secs(1)).await;
+                tokio::time::sleep(PATIENCE * 9 / 10).await;
                 client.read_exact(&mut [0; 4]).await.unwrap();
             }
         };

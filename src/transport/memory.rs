@@ -158,7 +158,7 @@ mod tests {
         let mut second = Box::pin(item());
         assert!(second.as_mut().now_or_never().is_none());
         let third = item().now_or_never().expect("an answer at once");
-        assert_eq!(third.unwrap_err(), Refused::OutOfMemory);
+        assert_eq!(third.unwrap_err(), Refused::OverShare { share: 100 });
         drop(memory.take(200).expect("the calls' own bytes"));
         drop(first);
         let _second = second.now_or_never().expect("its turn").unwrap();

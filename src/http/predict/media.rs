@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_body_is_a_picture_unless_its_type_says_otherwise() {
         assert_eq!(Media::of(&HeaderMap::new()).ok(), Some(Media::Picture));
-        for kind in ["image/png", "application/x-www-form-urlencoded", "é", ""] {
+        for kind in ["image/png", "application/x-www-form-urlencoded", ""] {
             assert_eq!(of(kind), Some(Media::Picture), "{kind}");
         }
         for kind in ["application/json", "Application/JSON; charset=\"UTF-8\""] {
