@@ -39,7 +39,7 @@ test("a model that tells no digits is shown a picture, and answers with its five
     await draw(page, [[[0.2, 0.2], [0.8, 0.8]]]);
     assert.ok(await page.evaluate("sheet.empty"), "it takes no drawing");
     const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click("#offer-choose")]);
-    await chooser.setFiles(`${repository}/examples/seven.png`);
+    await chooser.setFiles(`${repository}/examples/three.jpg`);
     const answer = await settled(page);
     assert.equal(answer.digit, "white paper");
     assert.equal(answer.bars.length, 5);
@@ -49,9 +49,9 @@ test("a model that tells no digits is shown a picture, and answers with its five
   })));
 
 test("a model that is no classifier says why it is not asked", () =>
-  withKiln(["--model", `${repository}/tests/fixtures/keras/dense.keras`], ({ url }) => withPage(browser, url, DESK, async (page) => {
+  withKiln(["--model", `${repository}/tests/fixtures/keras/convolutions.keras`], ({ url }) => withPage(browser, url, DESK, async (page) => {
     await waitForState(page, "refused");
-    assert.match(await page.textContent("#note"), /^dense cannot be asked here: .+/);
+    assert.match(await page.textContent("#note"), /^convolutions cannot be asked here: .+/);
     assert.ok(!await page.isVisible("#offer"));
     await picture(page, "no-classifier");
   })));

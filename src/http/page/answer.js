@@ -41,10 +41,10 @@ function showAnswer(answer, { digits, onTheWay }) {
   say(`${verdict}, ${caption}`);
 }
 
-// Nothing to read on the sheet yet: no fault of anybody.
-function showNone() {
+// Nothing to read on the sheet yet, or too much: no fault of anybody.
+function showNone(why) {
   showNothing();
-  setState("none", { caption: "No digit found" });
+  setState("none", { caption: /several/.test(why) ? "One digit at a time" : "No digit found" });
 }
 
 function showRefused(why) {

@@ -71,7 +71,7 @@ async function question() {
       return tryLater(error.retryAfter);
     }
     serverIsThere();
-    if (NOTHING_TO_READ.includes(error.reason)) showNone();
+    if (NOTHING_TO_READ.includes(error.reason)) showNone(error.message);
     else showRefused(error.message);
   }
   ask.current = null;
