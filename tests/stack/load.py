@@ -21,7 +21,7 @@ PREDICT = "/mnist.v1.MnistService/Predict"
 MODELS = ["", "mnist", "mnist-mlp"]
 SEVEN = REPOSITORY / "examples/seven.png"
 # What a person opens over HTTP.
-PAGES = ["/", "/", "/docs", "/openapi.json", "/models"]
+PAGES = ["/", "/", "/models"]
 
 
 def digits():
