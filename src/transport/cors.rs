@@ -39,8 +39,16 @@ impl FromStr for Origin {
         }
         let (scheme, host) = text.split_once("://").ok_or_else(no_origin)?;
         let uri: Uri = text.parse().map_err(|_| no_origin())?;
-        let whole = uri.authority().is_some_and(|named| named == host) && !host.contains('@');
-        if !whole || scheme.is_empty() || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let is_whole = match (uri.host(), uri.port_u16()) {
+            (Some(name), None) => host == name,
+            (Some(name), Some(port)) => host == format!("{name}:{port}"),
+            (None, _) => false,
+        };
+        let is_strange = |byte: u8| {
+            byte.is_ascii_uppercase()
+                || !(byte.is_ascii_alphanumeric() || b".-[]:/".contains(&byte))
+        };
+        if !is_whole || scheme.is_empty() || text.bytes().any(is_strange) {
             return Err(no_origin());
         }
         HeaderValue::from_str(text)

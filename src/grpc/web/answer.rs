@@ -125,22 +125,23 @@ mod tests {
         (pieces, content_type)
     }
 
-    fn data(bytes: &'static [u8]) -> Result<Frame<Bytes>, Status> {
-        Ok(Frame::data(Bytes::from_static(bytes)))
+    fn data(bytes: &'static [u8]) -> Frame<Bytes> {
+        Frame::data(Bytes::from_static(bytes))
     }
 
-    fn trailers() -> Result<Frame<Bytes>, Status> {
+    fn trailers() -> Frame<Bytes> {
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", "0".parse().unwrap());
         trailers.insert("x-y", "z".parse().unwrap());
-        Ok(Frame::trailers(trailers))
+        Frame::trailers(trailers)
     }
 
     const LAST: &[u8] = b"\x80\0\0\0\x18grpc-status: 0\r\nx-y: z\r\n";
 
     #[tokio::test]
     async fn trailers_come_as_a_last_message() {
-        let frames = vec![data(b"\0\0\0\0\x01a"), data(b"\0\0\0\0\0"), trailers()];
+        let frames = [data(b"\0\0\0\0\x01a"), data(b"\0\0\0\0\0"), trailers()];
+        let frames = frames.map(Ok).into();
         let (pieces, content_type) = answer(frames, Form::Binary).await;
         assert_eq!(content_type, "application/grpc-web+proto");
         assert_eq!(pieces, [&b"\0\0\0\0\x01a"[..], b"\0\0\0\0\0", LAST]);
@@ -149,14 +150,14 @@ mod tests {
     #[tokio::test]
     async fn a_text_is_base64_and_each_piece_of_it_is_whole() {
         let (pieces, content_type) =
-            answer(vec![data(b"\0\0\0\0\0"), trailers()], Form::Text).await;
+            answer(vec![Ok(data(b"\0\0\0\0\0")), Ok(trailers())], Form::Text).await;
         assert_eq!(content_type, "application/grpc-web-text+proto");
         assert_eq!(pieces, [b"AAAAAAA=".to_vec(), STANDARD.encode(LAST).into()]);
     }
 
     #[tokio::test]
     async fn an_answer_that_breaks_off_tells_its_status() {
-        let broken = vec![data(b"\0\0\0\0\0"), Err(Status::internal("lost: ä"))];
+        let broken = vec![Ok(data(b"\0\0\0\0\0")), Err(Status::internal("lost: ä"))];
         let (pieces, _) = answer(broken, Form::Binary).await;
         let last = String::from_utf8(pieces[1][5..].to_vec()).unwrap();
         assert!(last.contains("grpc-status: 13\r\n"), "{last}");
