@@ -95,7 +95,8 @@ fn needed_and_taken(name: &str, file: &[u8], fit: Fit, size: Size) -> (u64, u64)
     };
     let needed = preprocess::memory(file, fit, size, &limits).expect(name);
     let (answer, taken) = most_held(|| decode_and_fit(file, fit, size, &limits));
-    answer.expect(name);
+    let is_blank = answer == Err(PictureError::NoDigit) && fit != Fit::Resize;
+    assert!(answer.is_ok() || is_blank, "{name}: {answer:?}");
     assert!(
         taken <= needed,
         "{name}, {fit:?}: took {taken} bytes, was said to need {needed}"

@@ -48,6 +48,13 @@ pub enum PictureError {
         reason: String,
     },
     #[error(
+        "no digit found in the picture: nothing stands out from its ground as ink does from paper; send one digit, dark on \
+         light or light on dark"
+    )]
+    NoDigit,
+    #[error("several digits found in the picture, or other writing: send one digit at a time")]
+    SeveralDigits,
+    #[error(
         "the picture took longer than {} ms to decode: send a smaller or a simpler one",
         .limit.as_millis()
     )]

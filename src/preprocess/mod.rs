@@ -29,8 +29,8 @@ use crate::thread_time;
 /// How a picture of any size becomes the model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Fit {
-    /// A picture that already has the model's size passes as grey values, unchanged; every other
-    /// picture goes the way of [`Fit::Digit`].
+    /// A picture that already has the model's size and is black along its border passes as grey values, unchanged;
+    /// every other picture goes the way of [`Fit::Digit`].
     #[default]
     Auto,
     /// Exactly Pillow's `Image.open(f).convert("L").resize(size, Image.BICUBIC)`, within one grey
@@ -39,7 +39,7 @@ pub enum Fit {
     Resize,
     /// Any scan, photo or drawing of one digit is made to look like MNIST: light ink on black,
     /// cropped, scaled into the middle 20/28 of the side and centred by its centre of mass. A page
-    /// with nothing on it becomes all zeros.
+    /// with nothing on it is refused, and so is one with several digits.
     Digit,
 }
 
@@ -112,10 +112,19 @@ pub fn decode_and_fit(
         height: picture.height,
     };
     match fit {
-        Fit::Auto if from == size => Ok(picture.into_grey()),
+        Fit::Auto if from == size && picture.has_black_border() => light(picture.into_grey()),
         Fit::Resize => resize::scale(picture.into_grey(), from, size, Filter::Bicubic, &budget),
         Fit::Auto | Fit::Digit => digit::fit(picture, size, &budget),
     }
+}
+
+/// A picture of the model's size, if it shows anything.
+fn light(pixels: Vec<u8>) -> Result<Vec<u8>, PictureError> {
+    const FAINTEST: u8 = 32;
+    if pixels.iter().fold(0, |most, &pixel| pixel.max(most)) < FAINTEST {
+        return Err(PictureError::NoDigit);
+    }
+    Ok(pixels)
 }
 
 /// The most bytes that [`decode_and_fit`] will hold at once for this picture, its answer included, as its headers tell.
@@ -161,7 +170,6 @@ fn check_memory(
         height: outline.height,
     };
     let fitting = match fit {
-        Fit::Auto if from == size => outline.decoded,
         Fit::Resize => outline.decoded + resize::memory(from, size),
         Fit::Auto | Fit::Digit => digit::memory(from, outline.decoded, size),
     };

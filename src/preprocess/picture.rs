@@ -56,6 +56,29 @@ impl Picture {
         }
     }
 
+    /// Whether most pixels along the border are black, or nearly: light ink on a dark ground, as MNIST has it.
+    pub fn has_black_border(&self) -> bool {
+        const NEAR_BLACK: u8 = 20;
+        let step = self.layout.channels();
+        let stride = step * self.width;
+        let is_black = |pixel: &[u8]| {
+            let [r, g, b, a] = self.layout.rgba(pixel);
+            luma(r, g, b) <= NEAR_BLACK && a == u8::MAX
+        };
+        let count = |row: &[u8]| {
+            let pixels = row.chunks_exact(step);
+            pixels.filter(|pixel| is_black(pixel)).count()
+        };
+        let inner = self.height.saturating_sub(2);
+        let edges = self.samples.chunks_exact(stride).skip(1).take(inner);
+        let sides: usize = edges
+            .map(|row| count(&row[..step]) + count(&row[stride - step..]))
+            .sum();
+        let ends =
+            count(&self.samples[..stride]) + count(&self.samples[self.samples.len() - stride..]);
+        ends + sides > self.width + inner
+    }
+
     /// One grey byte a pixel, in place; alpha is dropped, as Pillow's `convert("L")` does.
     pub fn into_grey(self) -> Vec<u8> {
         let Self {

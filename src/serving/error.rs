@@ -120,6 +120,9 @@ impl Error {
     /// Under which reason it counts as turned away; none for what is the server's fault.
     pub(crate) fn rejection(&self) -> Option<Rejection> {
         match self {
+            Self::Picture(PictureError::NoDigit | PictureError::SeveralDigits) => {
+                Some(Rejection::NoDigit)
+            }
             Self::NoInput
             | Self::PixelCount { .. }
             | Self::ValueCount { .. }

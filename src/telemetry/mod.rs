@@ -71,19 +71,22 @@ pub enum Rejection {
     Draining,
     /// The request could not be understood or was out of bounds.
     Invalid,
+    /// The picture shows no digit, or several.
+    NoDigit,
     /// It asked for a model or version that is not loaded.
     UnknownModel,
 }
 
 impl Rejection {
     /// Every reason, in the order of the discriminants.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::QueueFull,
         Self::Deadline,
         Self::Cancelled,
         Self::Loading,
         Self::Draining,
         Self::Invalid,
+        Self::NoDigit,
         Self::UnknownModel,
     ];
 
@@ -97,6 +100,7 @@ impl Rejection {
             Self::Loading => "loading",
             Self::Draining => "draining",
             Self::Invalid => "invalid",
+            Self::NoDigit => "no_digit",
             Self::UnknownModel => "unknown_model",
         }
     }

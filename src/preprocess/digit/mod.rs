@@ -6,17 +6,23 @@
 //! 28 × 28. Before that stands what NIST's scanner had done already: finding the ink.
 //!
 //! 1. [`page`]: the picture is averaged down to a working size and turned upright.
-//! 2. [`paper`]: the paper's colour is fitted over the page (or over the sheet, where one lies on
+//! 2. [`paper`]: the paper's colour is fitted over the page (or over the [`sheet`], where one lies on
 //!    something); how far each pixel is from it, towards the colour of the ink, is the strength of
 //!    the ink. Where that finds ink nearly everywhere, the paper is looked for locally, and last on
 //!    the border.
-//! 3. [`strokes`]: [`rules`] are erased; a threshold, connected pieces; frames, specks and neighbours are left out.
+//! 3. [`strokes`]: [`rules`] and [`lines`] are erased; a threshold, connected pieces; [`frames`], specks and neighbours
+//!    are left out.
 //! 4. [`place`]: thin strokes are thickened, the box scaled and centred.
 
+mod frames;
+mod levels;
+mod lines;
 mod page;
 mod paper;
+mod pieces;
 mod place;
 mod rules;
+mod sheet;
 mod strokes;
 
 use self::page::Page;
@@ -51,8 +57,7 @@ pub fn memory(from: Size, picture: u64, size: Size) -> u64 {
     page_made.max(WORK * page) + place::memory(size)
 }
 
-/// The digit of `picture` as `size.height * size.width` bytes, light on black; all zeros where no
-/// ink is found.
+/// The digit of `picture` as `size.height * size.width` bytes, light on black.
 pub fn fit(picture: Picture, size: Size, budget: &Budget) -> Result<Vec<u8>, PictureError> {
     let page = Page::of(&picture);
     drop(picture);
@@ -61,16 +66,17 @@ pub fn fit(picture: Picture, size: Size, budget: &Budget) -> Result<Vec<u8>, Pic
     let digit = on_sheet(&page, &flat)
         .or_else(|| plain(&page))
         .or_else(|| crowded(&page, &flat));
-    match digit {
-        Some(digit) => place::place(&digit, size, budget),
-        None => Ok(vec![0; size.width * size.height]),
+    let digit = digit.ok_or(PictureError::NoDigit)?;
+    if digit.others > 0 {
+        return Err(PictureError::SeveralDigits);
     }
+    place::place(&digit, size, budget)
 }
 
 /// The digit of a page that is paper nearly everywhere.
 fn plain(page: &Page) -> Option<Digit> {
     let even = paper::ink(page, Light::Even);
-    if strokes::cover(&even) > CROWDED {
+    if levels::cover(&even) > CROWDED {
         return None;
     }
     strokes::select(&even)
@@ -82,8 +88,8 @@ fn crowded(page: &Page, flat: &Field) -> Option<Digit> {
     let broken = paper::ink(page, Light::Broken);
     let is_narrow = || {
         page.width.max(page.height) >= SMALLEST_PHOTO
-            && strokes::cover(&broken) < CROWDED
-            && strokes::has_two_levels(&broken)
+            && levels::cover(&broken) < CROWDED
+            && levels::has_two_levels(&broken)
     };
     strokes::select(&broken)
         .filter(|digit| !digit.is_cut && is_narrow())
@@ -93,13 +99,7 @@ fn crowded(page: &Page, flat: &Field) -> Option<Digit> {
 
 /// The digit on a sheet that lies on something of another colour.
 fn on_sheet(page: &Page, flat: &Field) -> Option<Digit> {
-    let sheet = strokes::sheet(flat)?;
-    let (width, height) = (sheet.right - sheet.left + 1, sheet.bottom - sheet.top + 1);
-    // Its edge is soft, and seldom quite straight.
-    let margin = width.min(height) / 40 + 1;
-    let inner = |side: usize| side.checked_sub(2 * margin).filter(|&side| side > 0);
-    let corner = (sheet.left + margin, sheet.top + margin);
-    let sheet = page.part(corner, (inner(width)?, inner(height)?));
+    let sheet = sheet::find(page, flat)?;
     let is_large = |ink: &Field| ink.width.max(ink.height) * 8 > sheet.width.min(sheet.height);
     plain(&sheet).filter(|digit| !digit.is_cut && is_large(&digit.ink))
 }

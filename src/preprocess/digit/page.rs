@@ -63,15 +63,40 @@ impl Page {
         page.turned(picture.orientation)
     }
 
-    /// The part from `(left, top)` on; `width` and `height` are at least 1 and lie within.
-    pub fn part(&self, (left, top): (usize, usize), (width, height): (usize, usize)) -> Self {
-        let places = (top..top + height).flat_map(|y| (left..left + width).map(move |x| (x, y)));
-        let places = places.map(|(x, y)| y * self.width + x);
+    /// A page of another size, each pixel of which is looked up where its middle lies on this one; straight lines between
+    /// the middles of the pixels here.
+    pub fn seen(
+        &self,
+        (width, height): (usize, usize),
+        from: impl Fn(f32, f32) -> (f32, f32),
+    ) -> Self {
+        let mut colours = Vec::with_capacity(width * height);
+        let mut alphas = Vec::with_capacity(self.alpha.as_ref().map_or(0, |_| width * height));
+        let between = |at: f32, n: usize| {
+            let at = (at - 0.5).clamp(0.0, (n - 1) as f32);
+            (at as usize, (at as usize + 1).min(n - 1), at.fract())
+        };
+        let mix = |a: f32, b: f32, t: f32| a + (b - a) * t;
+        for y in 0..height {
+            for x in 0..width {
+                let (x, y) = from(x as f32 + 0.5, y as f32 + 0.5);
+                let (left, right, u) = between(x, self.width);
+                let (top, bottom, v) = between(y, self.height);
+                let corners = [(top, left), (top, right), (bottom, left), (bottom, right)];
+                let [a, b, c, d] = corners.map(|(y, x)| y * self.width + x);
+                let blend =
+                    |of: &dyn Fn(usize) -> f32| mix(mix(of(a), of(b), u), mix(of(c), of(d), u), v);
+                colours.push(std::array::from_fn(|i| blend(&|at| self.colours[at][i])));
+                if let Some(alpha) = &self.alpha {
+                    alphas.push(blend(&|at| alpha[at]));
+                }
+            }
+        }
         Self {
             width,
             height,
-            colours: places.clone().map(|at| self.colours[at]).collect(),
-            alpha: (self.alpha.as_ref()).map(|alpha| places.map(|at| alpha[at]).collect()),
+            colours,
+            alpha: self.alpha.as_ref().map(|_| alphas),
         }
     }
 
