@@ -76,11 +76,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 8 MiB, 25 million pixels, 512 MiB (enough for so many pixels in every format), 2 seconds.
+    /// 8 MiB, 64 million pixels (a telephone takes 50, a scanner 35 of a page), 512 MiB, 2 seconds.
     fn default() -> Self {
         Self {
             max_bytes: 8 << 20,
-            max_pixels: 25_000_000,
+            max_pixels: 64_000_000,
             max_memory: 512 << 20,
             time: Duration::from_secs(2),
         }
@@ -102,8 +102,13 @@ pub fn decode_and_fit(
     let picture = match decode::small(bytes, &budget) {
         Some(picture) => picture,
         None => {
-            check_memory(&decode::outline(bytes, &budget)?, fit, size, &budget)?;
-            decode::decode(bytes, &budget)?
+            check_memory(
+                &decode::outline(bytes, least(fit), &budget)?,
+                fit,
+                size,
+                &budget,
+            )?;
+            decode::decode(bytes, least(fit), &budget)?
         }
     };
     budget.check_time()?;
@@ -135,7 +140,20 @@ fn light(pixels: Vec<u8>) -> Result<Vec<u8>, PictureError> {
 pub fn memory(bytes: &[u8], fit: Fit, size: Size, limits: &Limits) -> Result<u64, PictureError> {
     let budget = Budget::new(limits);
     check_sizes(bytes, size, &budget)?;
-    check_memory(&decode::outline(bytes, &budget)?, fit, size, &budget)
+    check_memory(
+        &decode::outline(bytes, least(fit), &budget)?,
+        fit,
+        size,
+        &budget,
+    )
+}
+
+/// How long the longer side of a picture must stay when it is decoded.
+fn least(fit: Fit) -> u16 {
+    match fit {
+        Fit::Resize => u16::MAX,
+        Fit::Auto | Fit::Digit => digit::LEAST,
+    }
 }
 
 /// What reading the headers of a picture may hold, for each of its bytes: metadata in a buffer that grows.

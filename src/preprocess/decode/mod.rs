@@ -16,11 +16,12 @@ pub use self::unread::UnreadFormat;
 use super::picture::Picture;
 use super::{Budget, PictureError};
 
-/// What the headers of a picture tell.
-pub fn outline(bytes: &[u8], budget: &Budget) -> Result<Outline, PictureError> {
+/// What the headers of a picture tell. A picture may be made smaller than it is, but not shorter along its longer side than
+/// `least`.
+pub fn outline(bytes: &[u8], least: u16, budget: &Budget) -> Result<Outline, PictureError> {
     match Format::of(bytes)? {
         Format::Png => png::outline(bytes, budget),
-        Format::Jpeg => jpeg::outline(bytes, budget),
+        Format::Jpeg => jpeg::outline(bytes, least, budget),
         Format::Gif => gif::outline(bytes, budget),
         Format::WebP => webp::outline(bytes, budget),
         Format::Bmp => bmp::outline(bytes, budget),
@@ -28,10 +29,10 @@ pub fn outline(bytes: &[u8], budget: &Budget) -> Result<Outline, PictureError> {
 }
 
 /// Decodes the first (or only) frame of a picture.
-pub fn decode(bytes: &[u8], budget: &Budget) -> Result<Picture, PictureError> {
+pub fn decode(bytes: &[u8], least: u16, budget: &Budget) -> Result<Picture, PictureError> {
     match Format::of(bytes)? {
         Format::Png => png::decode(bytes, budget),
-        Format::Jpeg => jpeg::decode(bytes, budget),
+        Format::Jpeg => jpeg::decode(bytes, least, budget),
         Format::Gif => gif::decode(bytes, budget),
         Format::WebP => webp::decode(bytes, budget),
         Format::Bmp => bmp::decode(bytes, budget),

@@ -5,6 +5,7 @@
 pub struct Outline {
     /// What an error calls the picture: "progressive JPEG".
     pub kind: &'static str,
+    /// As it is decoded, which for a JPEG may be smaller than its header says.
     pub width: usize,
     pub height: usize,
     /// The most bytes that are held at once while it is decoded, the decoded picture included.

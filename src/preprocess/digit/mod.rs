@@ -37,6 +37,9 @@ const CROWDED: f32 = 0.15;
 /// A page of fewer pixels along its longer side is too coarse for a paper that changes.
 const SMALLEST_PHOTO: usize = 64;
 
+/// A picture whose longer side has so many pixels is as good as a larger one.
+pub const LEAST: u16 = 2 * page::LONGEST as u16;
+
 /// Bytes for each pixel of a page: its colour and alpha, twice where it is turned upright, with the places of the turn.
 const PAGE: u64 = 2 * 16 + 8;
 /// Bytes for each pixel of a page while the digit is looked for, at the most: most of them are fields of one number,

@@ -7,7 +7,7 @@ use crate::preprocess::picture::Picture;
 
 /// The longest side of a working page. A digit that fills a tenth of it still has 64 pixels for
 /// the 20 that it needs.
-const LONGEST: usize = 640;
+pub const LONGEST: usize = 640;
 
 pub struct Page {
     pub width: usize,
