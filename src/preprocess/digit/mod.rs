@@ -14,6 +14,7 @@
 //!    are left out.
 //! 4. [`place`]: thin strokes are thickened, the box scaled and centred.
 
+mod doubt;
 mod frames;
 mod levels;
 mod lines;
@@ -70,10 +71,34 @@ pub fn fit(picture: Picture, size: Size, budget: &Budget) -> Result<Vec<u8>, Pic
         .or_else(|| plain(&page))
         .or_else(|| crowded(&page, &flat));
     let digit = digit.ok_or(PictureError::NoDigit)?;
-    if digit.others > 0 {
-        return Err(PictureError::SeveralDigits);
+    if let Some(refusal) = refusal(&page, &digit) {
+        return Err(refusal);
     }
     place::place(&digit, size, budget)
+}
+
+/// Why what was found is no digit, or not one.
+fn refusal(page: &Page, digit: &Digit) -> Option<PictureError> {
+    /// Light that fades into shadow has less of an edge than the most blurred of strokes …
+    const BLURRED: f32 = 0.5;
+    /// … on a page that is large enough to tell.
+    const COARSE: f32 = 0.25;
+    /// More ink along the border than the tightest crop has: a pattern.
+    const PATTERN: f32 = 0.4;
+    /// Shorter than this part of the page, it is a speck.
+    const SPECK: usize = 40;
+    /// So many times as wide as high, it is writing, or a line.
+    const WRITING: usize = 3;
+    let longest = page.width.max(page.height);
+    let is_photo = longest >= SMALLEST_PHOTO;
+    let (width, height) = (digit.ink.width, digit.ink.height);
+    let is_blurred = digit.sharpness < if is_photo { BLURRED } else { COARSE };
+    let is_speck = is_photo && width.max(height) * SPECK < longest;
+    let is_wide = width > WRITING * height;
+    if is_blurred || is_speck || digit.border > PATTERN || (is_wide && digit.is_cut) {
+        return Some(PictureError::NoDigit);
+    }
+    (is_wide || digit.others > 0).then_some(PictureError::SeveralDigits)
 }
 
 /// The digit of a page that is paper nearly everywhere.

@@ -2,15 +2,19 @@
 
 use super::levels::Levels;
 use super::pieces::{Piece, grow, label};
-use super::{Field, frames, lines, rules};
+use super::{Field, doubt, frames, lines, rules};
 
 /// The digit, cut out: `ink` runs from 0 (paper) to 1 (ink) and fills its width and height.
 pub struct Digit {
     pub ink: Field,
     /// Whether it reaches the border of the page.
     pub is_cut: bool,
-    /// How many pieces beside it could be digits themselves.
+    /// The share of the page's border that it covers.
+    pub border: f32,
+    /// How many pieces beside it, or of it, could be digits themselves.
     pub others: usize,
+    /// How much of the way from paper to ink lies between the two sides of its outline.
+    pub sharpness: f32,
     /// How wide its strokes are on the average, in pixels of `ink`.
     pub stroke: f32,
 }
@@ -56,54 +60,24 @@ pub fn select(strength: &Field) -> Option<Digit> {
         let (x, y) = (i % width, i / width);
         x == 0 || y == 0 || x + 1 == width || y + 1 == height
     };
-    let is_cut = kept
-        .iter()
-        .enumerate()
-        .any(|(i, &kept)| kept && is_border(i));
+    let on_border = (0..kept.len()).filter(|&i| kept[i] && is_border(i)).count();
     let ink = crop(&Field {
         width,
         height,
         values: soft,
     })?;
     Some(Digit {
-        others: others(&pieces, &chosen, (width, height)),
+        sharpness: doubt::sharpness(&strength, &levels, &kept, stroke_width(&kept, width)),
+        others: doubt::others(&pieces, &chosen, (width, height)),
         stroke: stroke_width(&kept, width),
-        is_cut,
+        is_cut: on_border > 0,
+        border: on_border as f32 / (2 * (width + height)) as f32,
         ink,
     })
 }
 
 fn above(strength: &Field, edge: f32) -> Vec<bool> {
     strength.values.iter().map(|&s| s > edge).collect()
-}
-
-/// How many pieces that were not chosen are as large as the digit, about, and beside it.
-fn others(pieces: &[Piece], chosen: &[bool], (width, height): (usize, usize)) -> usize {
-    let mut all = pieces.iter().zip(chosen);
-    let Some((&first, _)) = all.find(|(_, chosen)| **chosen) else {
-        return 0;
-    };
-    let digit = all
-        .filter(|(_, chosen)| **chosen)
-        .fold(first, |mut digit, (piece, _)| {
-            digit.join(piece);
-            digit
-        });
-    let is_other = |piece: &Piece| {
-        let (a, b) = (piece.height(), digit.height());
-        let overlap = (piece.bottom.min(digit.bottom) + 1).saturating_sub(piece.top.max(digit.top));
-        let touches = piece.left == 0
-            || piece.top == 0
-            || piece.right + 1 >= width
-            || piece.bottom + 1 >= height;
-        !touches
-            && 10 * a.min(b) > 6 * a.max(b)
-            && 2 * overlap > a.min(b)
-            && 4 * piece.area > digit.area
-            && piece.area < 4 * digit.area
-    };
-    let beside = pieces.iter().zip(chosen).filter(|(_, chosen)| !**chosen);
-    beside.filter(|(piece, _)| is_other(piece)).count()
 }
 
 /// Which pieces are the digit: the largest one, and what is neither a speck nor far from it.
