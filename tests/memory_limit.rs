@@ -219,6 +219,8 @@ async fn no_pictures_kill_an_instance_in_the_memory_of_its_container() {
     for (name, answer) in futures_util::future::join_all(clients).await.concat() {
         match answer {
             Ok(()) => answered += 1,
+            // It was decoded, and there is nothing on it.
+            Err(status) if status.message().contains("no digit found") => answered += 1,
             // Too much memory, or too much time on a slow machine.
             Err(status) => {
                 let known = matches!(
