@@ -79,10 +79,10 @@ pub fn fit(picture: Picture, size: Size, budget: &Budget) -> Result<Vec<u8>, Pic
 
 /// Why what was found is no digit, or not one.
 fn refusal(page: &Page, digit: &Digit) -> Option<PictureError> {
-    /// Light that fades into shadow has less of an edge than the most blurred of strokes …
-    const BLURRED: f32 = 0.5;
-    /// … on a page that is large enough to tell.
-    const COARSE: f32 = 0.25;
+    /// Light that fades into shadow has less of an edge than the most blurred of strokes.
+    const BLURRED: f32 = 0.25;
+    /// It reaches the border of the page, where a stroke is sharper.
+    const BLURRED_AND_CUT: f32 = 0.5;
     /// More ink along the border than the tightest crop has: a pattern.
     const PATTERN: f32 = 0.4;
     /// Shorter than this part of the page, it is a speck.
@@ -92,7 +92,8 @@ fn refusal(page: &Page, digit: &Digit) -> Option<PictureError> {
     let longest = page.width.max(page.height);
     let is_photo = longest >= SMALLEST_PHOTO;
     let (width, height) = (digit.ink.width, digit.ink.height);
-    let is_blurred = digit.sharpness < if is_photo { BLURRED } else { COARSE };
+    let is_faded = is_photo && digit.is_cut;
+    let is_blurred = digit.sharpness < if is_faded { BLURRED_AND_CUT } else { BLURRED };
     let is_speck = is_photo && width.max(height) * SPECK < longest;
     let is_wide = width > WRITING * height;
     if is_blurred || is_speck || digit.border > PATTERN || (is_wide && digit.is_cut) {
