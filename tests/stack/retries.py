@@ -140,8 +140,12 @@ class Retries:
         status, _ = await http(self.front.http, "/predict", "note-http-lost kill 1")
         self.report.check("and is answered when lost once", status == 200 and len(self.readers("note-http-lost")) == 2, status)
         await self.all_are_up()
-        status, _ = await http(self.front.http, "/predict", "note-http-refused refuse 9")
-        self.report.check("an answer is an answer, 503 too", status == 503 and len(self.readers("note-http-refused")) == 1, status)
+        status, _ = await http(self.front.http, "/predict", "note-http-refused refuse 5")
+        readers = self.readers("note-http-refused")
+        self.report.check("what five instances refuse the sixth answers, over HTTP", status == 200 and len(set(readers)) == len(readers) == 6, f"{status}, {readers}")
+        await self.all_are_up()
+        status, _ = await http(self.front.http, "/predict", "note-http-refused-by-all refuse 99")
+        self.report.check("and what all refuse is refused", status == 503 and len(self.readers("note-http-refused-by-all")) == 6, status)
 
     async def what_is_no_prediction_is_not_sent_again(self):
         for number, path in enumerate(["/load_model?model_path=a.keras", "/models", "/"]):
