@@ -8,6 +8,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     {
         protos::compile()?;
         documents::compile("page")?;
+        documents::compile("docs")?;
+        documents::compress("openapi", "json")?;
     }
     shrink();
     Ok(())
@@ -49,7 +51,7 @@ mod documents {
     const STYLE: (&str, &str) = ("<link rel=\"stylesheet\" href=\"", "\">");
     const SCRIPT: (&str, &str) = ("<script src=\"", "\"></script>");
 
-    /// From `src/http/NAME/index.html`: NAME.html.gz, NAME.policy (its Content-Security-Policy) and NAME.tag (its ETag).
+    /// From `src/http/NAME/index.html`: NAME.gz, NAME.policy (its Content-Security-Policy) and NAME.tag (its ETag).
     pub fn compile(name: &str) -> Result<(), Box<dyn Error>> {
         let folder = Path::new("src/http").join(name);
         println!("cargo::rerun-if-changed={}", folder.display());
@@ -60,16 +62,24 @@ mod documents {
             "default-src 'none'; script-src {scripts}; style-src {styles}; connect-src 'self'; \
              img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         );
+        keep(name, &html, &policy)
+    }
+
+    /// From `src/http/NAME.EXTENSION`: the same of a file that is no page.
+    pub fn compress(name: &str, extension: &str) -> Result<(), Box<dyn Error>> {
+        let file = Path::new("src/http").join(name).with_extension(extension);
+        println!("cargo::rerun-if-changed={}", file.display());
+        keep(name, &fs::read_to_string(file)?, "default-src 'none'")
+    }
+
+    fn keep(name: &str, text: &str, policy: &str) -> Result<(), Box<dyn Error>> {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-        gzip.write_all(html.as_bytes())?;
+        gzip.write_all(text.as_bytes())?;
         let out = Path::new(&env::var("OUT_DIR")?).join(name);
-        fs::write(out.with_extension("html.gz"), gzip.finish()?)?;
+        fs::write(out.with_extension("gz"), gzip.finish()?)?;
         fs::write(out.with_extension("policy"), policy)?;
-        // Weak: it is of the page, gzipped or not.
-        fs::write(
-            out.with_extension("tag"),
-            format!("W/\"{}\"", digest(&html)),
-        )?;
+        // Weak: it is of the text, gzipped or not.
+        fs::write(out.with_extension("tag"), format!("W/\"{}\"", digest(text)))?;
         Ok(())
     }
 

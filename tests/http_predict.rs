@@ -338,6 +338,7 @@ fn what_cannot_be_understood_is_the_senders_fault_and_says_what_to_do() {
         (&deep[..], "JSON"),
         ("\u{feff}{}", "JSON"),
         (r#"{"pixel": [1]}"#, "unknown field"),
+        (r#"{"image": "", "show_input": null}"#, "null"),
         (r#"{"pixels": [256]}"#, "256"),
         (r#"{"values": ["a"]}"#, "JSON"),
         (r#"{"values": [1e999]}"#, "JSON"),

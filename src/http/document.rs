@@ -1,4 +1,4 @@
-//! A page that is embedded as one gzipped file; `build.rs` makes it.
+//! What is embedded gzipped: pages, each one file, and the API's description. `build.rs` makes them.
 
 use std::io::Read;
 
@@ -12,27 +12,33 @@ use http_body_util::Full;
 
 use super::answer::Answer;
 
-/// What `build.rs` made of `src/http/NAME/`.
+/// What `build.rs` made of `src/http/NAME/`, or of `src/http/NAME.json`.
 macro_rules! document {
-    ($name:literal) => {
+    ($name:literal, $kind:literal) => {
         Document {
-            gzip: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".html.gz")),
+            kind: $kind,
+            gzip: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")),
             policy: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".policy")),
             tag: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".tag")),
         }
     };
 }
 /// The page to draw on.
-pub(super) const PAGE: Document = document!("page");
+pub(super) const PAGE: Document = document!("page", "text/html; charset=utf-8");
+/// The page that shows the API.
+pub(super) const DOCS: Document = document!("docs", "text/html; charset=utf-8");
+/// What it shows.
+pub(super) const OPENAPI: Document = document!("openapi", "application/json");
 
 pub(super) struct Document {
+    kind: &'static str,
     gzip: &'static [u8],
     policy: &'static str,
     tag: &'static str,
 }
 
 impl Document {
-    /// The page, or that the client's own copy is still the right one.
+    /// The document, or that the client's own copy is still the right one.
     pub fn answer(&self, request: &HeaderMap) -> Answer {
         let mut answer = if self.is_known(request) {
             let mut unchanged = Response::new(Full::default());
@@ -47,7 +53,7 @@ impl Document {
             Response::new(Full::from(self.plain()))
         };
         let headers = [
-            (CONTENT_TYPE, "text/html; charset=utf-8"),
+            (CONTENT_TYPE, self.kind),
             (CONTENT_SECURITY_POLICY, self.policy),
             (ETAG, self.tag),
             // Asked for again each time, and seldom sent again.

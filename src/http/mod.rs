@@ -4,6 +4,8 @@ mod answer;
 mod document;
 mod load_model;
 mod models;
+#[cfg(test)]
+mod openapi;
 mod predict;
 mod probes;
 mod problem;

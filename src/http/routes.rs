@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::answer::Answer;
-use super::document::PAGE;
+use super::document::{DOCS, OPENAPI, PAGE};
 use super::problem::Problem;
 use super::{Door, load_model, models, predict, probes};
 use crate::transport::backpressure::Reading;
@@ -43,7 +43,7 @@ pub(super) struct Asking {
 }
 
 /// All routes. The first one is found first, so it is the one that is asked for most.
-const TABLE: [Route; 7] = [
+pub(super) const TABLE: [Route; 9] = [
     Route {
         path: "/predict",
         what: "which digit a picture shows",
@@ -58,6 +58,16 @@ const TABLE: [Route; 7] = [
         path: "/",
         what: "a page to draw on",
         handler: Handler::Get(|_, request| PAGE.answer(&request.headers)),
+    },
+    Route {
+        path: "/docs",
+        what: "this API, to read and to try",
+        handler: Handler::Get(|_, request| DOCS.answer(&request.headers)),
+    },
+    Route {
+        path: "/openapi.json",
+        what: "this API as an OpenAPI document",
+        handler: Handler::Get(|_, request| OPENAPI.answer(&request.headers)),
     },
     Route {
         path: "/load_model",
@@ -108,6 +118,14 @@ pub(super) async fn answer(door: &Arc<Door>, asking: Asking, request: Request<In
 }
 
 impl Route {
+    /// The method that it is there for.
+    pub fn method(&self) -> &'static str {
+        match self.handler {
+            Handler::Probe(_) | Handler::Get(_) => "GET",
+            Handler::Post(_) => "POST",
+        }
+    }
+
     /// The methods that are answered.
     fn allow(&self) -> &'static str {
         match self.handler {
@@ -127,10 +145,9 @@ fn options(allow: &'static str) -> Answer {
 }
 
 fn nothing() -> Answer {
-    let routes = TABLE.iter().map(|route| {
-        let (method, _) = route.allow().split_once(',').unwrap_or_default();
-        format!("{method} {} ({})", route.path, route.what)
-    });
+    let routes = TABLE
+        .iter()
+        .map(|route| format!("{} {} ({})", route.method(), route.path, route.what));
     let routes: Vec<_> = routes.collect();
     let detail = format!("Nothing is here. What is answered: {}.", routes.join(", "));
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail).into_answer()

@@ -21,7 +21,7 @@ PREDICT = "/mnist.v1.MnistService/Predict"
 MODELS = ["", "mnist", "mnist-mlp"]
 SEVEN = REPOSITORY / "examples/seven.png"
 # What a person opens over HTTP.
-PAGES = ["/", "/", "/models"]
+PAGES = ["/", "/", "/models", "/docs", "/openapi.json"]
 
 
 def digits():

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::options::Options;
 use crate::http::problem::Problem;
@@ -18,17 +18,32 @@ const LENIENT: GeneralPurposeConfig =
 /// Longest complaint of the parser that is shown, in characters: it may name what a client has made up.
 const SHOWN: usize = 200;
 
+/// What is not said is left out: `null` is no value.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sent<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "said")]
     image: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "said")]
     pixels: Option<Vec<u8>>,
+    #[serde(default, deserialize_with = "said")]
     values: Option<Vec<f32>>,
+    #[serde(default, deserialize_with = "said")]
     model: Option<String>,
+    #[serde(default, deserialize_with = "said")]
     version: Option<String>,
+    #[serde(default, deserialize_with = "said")]
     fit: Option<String>,
+    #[serde(default, deserialize_with = "said")]
     show_input: Option<bool>,
+}
+
+fn said<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Serde borrows a text only where it stands alone.

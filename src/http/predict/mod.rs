@@ -4,7 +4,7 @@ mod answered;
 mod form;
 mod json;
 mod media;
-mod options;
+pub(super) mod options;
 pub(super) mod query;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ const SHOWN: usize = 64;
 
 /// The options of a request; what is said last counts.
 #[derive(Debug, Default)]
-pub(super) struct Options {
+pub(in crate::http) struct Options {
     pub model: String,
     pub version: String,
     pub fit: Fit,
