@@ -5,7 +5,7 @@
 
 Needs numpy, opencv-python-headless and, for half of the digits, the MNIST files; the others are drawn with strokes.
 Writes FOLDER/KIND/NUMBER_LABEL.png (or .jpg). LABEL is the digit, or "none" where there is none or more than one.
-tools/digits/measure.py asks Kiln what they are and prints the table of weights/README.md.
+`kiln predict --local --json FOLDER` tells what Kiln makes of them.
 """
 
 import argparse

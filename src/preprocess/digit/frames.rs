@@ -14,6 +14,10 @@ const DIRECTIONS: usize = 64;
 /// … and sees the frame in at least so many.
 const SEEN: usize = 52;
 
+/// More pieces of some length than this are a pattern or writing, and none of them is looked at as a frame: each would be
+/// against each other.
+const MOST: usize = 64;
+
 /// Takes the frames out of `mask`, and out of `strength` what they leave around them.
 pub fn erase(strength: &mut Field, mask: &mut [bool]) {
     let (width, height) = (strength.width, strength.height);
@@ -22,6 +26,9 @@ pub fn erase(strength: &mut Field, mask: &mut [bool]) {
     let large: Vec<(usize, &Piece)> = (pieces.iter().enumerate())
         .filter(|(_, piece)| piece.longer_side() as f32 > LARGE * INNER * page)
         .collect();
+    if large.len() > MOST {
+        return;
+    }
     let is_frame = |&(number, frame): &(usize, &Piece)| {
         frame.longer_side() as f32 > LARGE * page
             && (frame.area as f32) < HOLLOW * frame.box_area() as f32

@@ -141,11 +141,9 @@ impl Way {
         if gone.is_empty() {
             return None;
         }
-        let is_gone = |run: &Run| {
-            gone.iter()
-                .any(|g| g.column == run.column && g.first == run.first)
-        };
-        left.retain(|run| !is_gone(run));
+        let place = |run: &Run| (run.column, run.first);
+        gone.sort_unstable_by_key(place);
+        left.retain(|run| gone.binary_search_by_key(&place(run), place).is_err());
         self.is_digit_left(&left, &gone)
             .then(|| self.without(values, &gone))
     }

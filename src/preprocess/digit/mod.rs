@@ -67,10 +67,19 @@ pub fn fit(picture: Picture, size: Size, budget: &Budget) -> Result<Vec<u8>, Pic
     drop(picture);
     budget.check_time()?;
     let flat = paper::ink(&page, Light::Flat);
-    let digit = on_sheet(&page, &flat)
-        .or_else(|| plain(&page))
-        .or_else(|| crowded(&page, &flat));
-    let digit = digit.ok_or(PictureError::NoDigit)?;
+    let looks: [&dyn Fn() -> Option<Digit>; 3] =
+        [&|| on_sheet(&page, &flat), &|| plain(&page), &|| {
+            crowded(&page, &flat)
+        }];
+    let mut found = None;
+    for look in looks {
+        budget.check_time()?;
+        found = look();
+        if found.is_some() {
+            break;
+        }
+    }
+    let digit = found.ok_or(PictureError::NoDigit)?;
     if let Some(refusal) = refusal(&page, &digit) {
         return Err(refusal);
     }

@@ -82,11 +82,16 @@ fn above(strength: &Field, edge: f32) -> Vec<bool> {
 
 /// Which pieces are the digit: the largest one, and what is neither a speck nor far from it.
 fn choose(pieces: &[Piece], width: usize, height: usize) -> Option<Vec<bool>> {
+    let is_around: Vec<bool> = pieces
+        .iter()
+        .map(|piece| is_surround(piece, pieces, width, height))
+        .collect();
     let mut digit = pieces
         .iter()
-        .filter(|piece| !is_surround(piece, pieces, width, height))
-        .max_by_key(|piece| piece.area)
-        .copied()?;
+        .zip(&is_around)
+        .filter(|(_, is_around)| !**is_around)
+        .map(|(piece, _)| *piece)
+        .max_by_key(|piece| piece.area)?;
     let mut chosen: Vec<bool> = vec![false; pieces.len()];
     let largest = digit;
     loop {
@@ -95,7 +100,7 @@ fn choose(pieces: &[Piece], width: usize, height: usize) -> Option<Vec<bool>> {
             !chosen[i]
                 && piece.gap(&digit) <= reach
                 && piece.area * 40 >= largest.area
-                && !is_surround(piece, pieces, width, height)
+                && !is_around[i]
         });
         let Some(next) = next else { break };
         chosen[next] = true;
