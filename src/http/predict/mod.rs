@@ -31,6 +31,8 @@ use crate::transport::upload::{self, Whole};
 
 /// Room for what stands around a picture: the other parts of a form, and their boundaries.
 const WRAPPING: usize = 64 * 1024;
+/// Longest name of a field that is shown back, in characters.
+const SHOWN: usize = 64;
 /// The largest form or JSON that is taken apart on the thread that read it. A digit takes some microseconds.
 const SMALL: usize = 16 * 1024;
 /// How many times the largest message of a body is thrown away that was refused, before the connection is closed.
@@ -188,8 +190,10 @@ fn image_of(body: &Bytes, boundary: &str, options: &mut Options) -> Result<Bytes
             }
             continue;
         }
-        let value = std::str::from_utf8(&part.content)
-            .map_err(|_| Problem::invalid(format!("the field {} is no UTF-8 text", part.name)))?;
+        let value = std::str::from_utf8(&part.content).map_err(|_| {
+            let name: String = part.name.chars().take(SHOWN).collect();
+            Problem::invalid(format!("the field {name} is no UTF-8 text"))
+        })?;
         options.set(&part.name, value)?;
     }
     image.ok_or_else(|| {

@@ -61,13 +61,15 @@ impl AsyncRead for OneRequest<'_> {
         let room = buffer.initialize_unfilled();
         let mut peeked = ReadBuf::new(room);
         let length = ready!(this.stream.poll_peek(context, &mut peeked))?;
-        let length = this.seen.advance(&peeked.filled()[..length]);
+        let mut seen = this.seen;
+        let length = seen.advance(&peeked.filled()[..length]);
         let mut some = ReadBuf::new(&mut room[..length]);
-        // What was seen is there to be read.
-        let read = Pin::new(&mut *this.stream).poll_read(context, &mut some);
+        // What was seen is there to be read, unless tokio wants another task to run first; then it is looked at again.
+        ready!(Pin::new(&mut *this.stream).poll_read(context, &mut some))?;
+        this.seen = seen;
         let length = some.filled().len();
         buffer.advance(length);
-        read
+        Poll::Ready(Ok(()))
     }
 }
 
