@@ -61,7 +61,7 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum FitArg {
-    /// As it is if it has the model's size, else as `digit`
+    /// As `digit`, unless it is one already; as `resize` for a model of other classes
     #[default]
     Auto,
     /// The whole picture, resized

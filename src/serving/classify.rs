@@ -103,7 +103,12 @@ impl Serving {
                 let decoded;
                 (decoded, permit) = self
                     .decoding
-                    .decode(image, request.fit, classifier.picture, permit)
+                    .decode(
+                        image,
+                        classifier.fit(request.fit),
+                        classifier.picture,
+                        permit,
+                    )
                     .await?;
                 pixels(decoded.into())
             }

@@ -10,7 +10,7 @@ pub use meaning::Meaning;
 pub use pixels::PixelRange;
 
 use crate::description::Model;
-use crate::preprocess::Size;
+use crate::preprocess::{Fit, Size};
 
 /// How pictures go into a model, and classes come out.
 #[derive(Clone, Debug)]
@@ -78,6 +78,15 @@ impl Classifier {
         let is_digit = |(class, label): (usize, &String)| *label == class.to_string();
         let labels = self.labels.as_ref();
         self.classes == 10 && labels.is_none_or(|labels| labels.iter().enumerate().all(is_digit))
+    }
+
+    /// How a picture becomes its input: what shows no digits is not looked through for ink.
+    #[must_use]
+    pub fn fit(&self, asked: Fit) -> Fit {
+        match asked {
+            Fit::Auto if !self.tells_digits() => Fit::Resize,
+            asked => asked,
+        }
     }
 
     /// The labels of all classes: their names, or else their numbers.
