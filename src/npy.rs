@@ -108,10 +108,7 @@ pub fn parse(bytes: &[u8]) -> Result<Array, Error> {
             found: data.len(),
         });
     }
-    let values: Vec<f32> = data
-        .chunks_exact(read.size)
-        .map(|bytes| read.value(bytes))
-        .collect();
+    let values = (read.all)(data, read.big_endian);
     let values = match fortran.starts_with("True") && shape.len() > 1 {
         true => row_major(&values, &shape),
         false => values,
@@ -159,23 +156,29 @@ fn shape(text: &str) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// How one value of a type is read.
+/// How the values of a type are read.
 struct Reader {
     size: usize,
     big_endian: bool,
-    /// Of a little-endian one.
-    value: fn(&[u8]) -> f32,
+    /// From their bytes, and whether these are big-endian.
+    all: fn(&[u8], bool) -> Vec<f32>,
 }
 
-impl Reader {
-    fn value(&self, bytes: &[u8]) -> f32 {
-        let mut turned = [0; 8];
-        let turned = &mut turned[..bytes.len()];
-        turned.copy_from_slice(bytes);
-        if self.big_endian {
-            turned.reverse();
-        }
-        (self.value)(turned)
+/// Reads all values of a type. Their order is asked for once, and not for each.
+fn all<const SIZE: usize>(
+    data: &[u8],
+    big_endian: bool,
+    value: impl Fn([u8; SIZE]) -> f32,
+) -> Vec<f32> {
+    let (values, _) = data.as_chunks::<SIZE>();
+    let turned = |mut bytes: [u8; SIZE]| {
+        bytes.reverse();
+        bytes
+    };
+    if big_endian {
+        values.iter().map(|&bytes| value(turned(bytes))).collect()
+    } else {
+        values.iter().map(|&bytes| value(bytes)).collect()
     }
 }
 
@@ -196,16 +199,16 @@ fn half(bytes: [u8; 2]) -> f32 {
 fn reader(descr: &str) -> Option<Reader> {
     macro_rules! number {
         ($type:ty) => {
-            (size_of::<$type>(), |bytes| {
-                bytes
-                    .try_into()
-                    .map_or(f32::NAN, |bytes| <$type>::from_le_bytes(bytes) as f32)
+            (size_of::<$type>(), |data, big_endian| {
+                all(data, big_endian, |bytes| {
+                    <$type>::from_le_bytes(bytes) as f32
+                })
             })
         };
     }
     let (order, kind) = descr.split_at_checked(1)?;
-    let (size, value): (usize, fn(&[u8]) -> f32) = match kind {
-        "f2" => (2, |bytes| bytes.try_into().map_or(f32::NAN, half)),
+    let (size, all): (usize, fn(&[u8], bool) -> Vec<f32>) = match kind {
+        "f2" => (2, |data, big_endian| all(data, big_endian, half)),
         "f4" => number!(f32),
         "f8" => number!(f64),
         "u1" | "b1" => number!(u8),
@@ -222,7 +225,7 @@ fn reader(descr: &str) -> Option<Reader> {
     known.then_some(Reader {
         size,
         big_endian: order == ">",
-        value,
+        all,
     })
 }
 
