@@ -65,9 +65,12 @@ impl Picture {
             let [r, g, b, a] = self.layout.rgba(pixel);
             luma(r, g, b) <= NEAR_BLACK && a == u8::MAX
         };
-        let count = |row: &[u8]| {
-            let pixels = row.chunks_exact(step);
-            pixels.filter(|pixel| is_black(pixel)).count()
+        let count = |row: &[u8]| match self.layout {
+            Layout::Grey => row.iter().filter(|&&grey| grey <= NEAR_BLACK).count(),
+            _ => row
+                .chunks_exact(step)
+                .filter(|pixel| is_black(pixel))
+                .count(),
         };
         let inner = self.height.saturating_sub(2);
         let edges = self.samples.chunks_exact(stride).skip(1).take(inner);
