@@ -195,7 +195,7 @@ fn what_the_network_saw_is_shown_of_pixels_and_values_too() {
     let values: Vec<f32> = pixels.iter().copied().map(f32::from).collect();
     for body in [json!({ "pixels": pixels }), json!({ "values": values })] {
         let answer = client.predict(
-            "?show_input=1",
+            "?show_input=true",
             "application/json",
             body.to_string().as_bytes(),
         );

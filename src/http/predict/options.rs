@@ -24,7 +24,7 @@ impl Options {
             "version" => value.clone_into(&mut self.version),
             "fit" => {
                 self.fit = match value {
-                    "auto" | "" => Fit::Auto,
+                    "auto" => Fit::Auto,
                     "resize" => Fit::Resize,
                     "digit" => Fit::Digit,
                     _ => return Err(unknown("fit", value, "auto, resize or digit")),
@@ -32,8 +32,8 @@ impl Options {
             }
             "show_input" => {
                 self.show_input = match value {
-                    "true" | "1" => true,
-                    "false" | "0" | "" => false,
+                    "true" => true,
+                    "false" => false,
                     _ => return Err(unknown("show_input", value, "true or false")),
                 }
             }
