@@ -156,12 +156,15 @@ fn shape(text: &str) -> Option<Vec<usize>> {
         .collect()
 }
 
+/// Numbers of one kind, read from bytes that may be big-endian.
+type ReadAll = fn(&[u8], bool) -> Vec<f32>;
+
 /// How the values of a type are read.
 struct Reader {
     size: usize,
     big_endian: bool,
     /// From their bytes, and whether these are big-endian.
-    all: fn(&[u8], bool) -> Vec<f32>,
+    all: ReadAll,
 }
 
 /// Reads all values of a type. Their order is asked for once, and not for each.
@@ -207,7 +210,7 @@ fn reader(descr: &str) -> Option<Reader> {
         };
     }
     let (order, kind) = descr.split_at_checked(1)?;
-    let (size, all): (usize, fn(&[u8], bool) -> Vec<f32>) = match kind {
+    let (size, all): (usize, ReadAll) = match kind {
         "f2" => (2, |data, big_endian| all(data, big_endian, half)),
         "f4" => number!(f32),
         "f8" => number!(f64),
