@@ -19,7 +19,9 @@ const FLAGS = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 
-export const startBrowser = () => chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
+const launch = () => chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
+/** Chromium sometimes crashes before it is there, which says nothing of the page. */
+export const startBrowser = () => launch().catch(launch);
 
 async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
