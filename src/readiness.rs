@@ -1,5 +1,6 @@
 //! Whether the server may be sent requests: one answer for HTTP's `/readyz` and for gRPC's health service.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -55,6 +56,23 @@ impl Readiness {
             .subscribe()
             .wait_for(|state| *state == State::Draining)
             .await;
+    }
+
+    /// Follows what is `served` to its end, and asks it to `end` as soon as shutdown begins.
+    pub(crate) async fn until_ended<S: Future>(
+        &self,
+        served: S,
+        end: impl FnOnce(Pin<&mut S>),
+    ) -> S::Output {
+        let mut served = pin!(served);
+        tokio::select! {
+            biased;
+            ended = served.as_mut() => ended,
+            () = self.draining() => {
+                end(served.as_mut());
+                served.await
+            }
+        }
     }
 
     fn advance(&self, to: State) {

@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::backpressure::Reading;
+use super::backpressure::{Gate, Gated, Reading};
 use super::places::{Place, Places};
 
 /// gRPC connections at once; the next ones wait in the listener's backlog.
@@ -168,7 +168,7 @@ impl Accepted {
             peer,
             port: self.port,
             protocol,
-            _counted: self.counted,
+            counted: self.counted,
         })
     }
 }
@@ -196,5 +196,17 @@ pub(crate) struct Connection {
     pub peer: IpAddr,
     pub port: Port,
     pub protocol: Protocol,
-    _counted: Counted,
+    counted: Counted,
+}
+
+impl Connection {
+    /// Who is at its other end, its stream, which is read when it is its turn, and what counts it while it is served.
+    pub fn begin(self, gate: Arc<Gate>) -> (Peer, Gated, Counted) {
+        let peer = Peer {
+            address: self.peer,
+            reading: Arc::default(),
+        };
+        let stream = Gated::new(self.stream, gate, Arc::clone(&peer.reading));
+        (peer, stream, self.counted)
+    }
 }

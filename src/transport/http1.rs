@@ -1,7 +1,6 @@
 //! HTTP/1.1 on one connection.
 
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::backpressure::{Gate, Gated};
+use super::backpressure::Gate;
 use super::connections::{Connection, Peer};
 use super::impatient::Impatient;
 use crate::readiness::Readiness;
@@ -36,11 +35,7 @@ pub(crate) async fn serve<A, F, B>(
     F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
-    let peer = Peer {
-        address: connection.peer,
-        reading: Arc::default(),
-    };
-    let stream = Gated::new(connection.stream, gate, Arc::clone(&peer.reading));
+    let (peer, stream, _counted) = connection.begin(gate);
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -50,17 +45,9 @@ pub(crate) async fn serve<A, F, B>(
             TokioIo::new(Impatient::new(stream)),
             service_fn(|request| answer(&peer, request)),
         );
-    let mut serving = pin!(serving);
-    let ended = tokio::select! {
-        biased;
-        ended = serving.as_mut() => ended,
-        () = readiness.draining() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
+    let ended = readiness.until_ended(serving, |serving| serving.graceful_shutdown());
     // A client that goes away or talks nonsense is no fault of the server.
-    if let Err(error) = ended {
+    if let Err(error) = ended.await {
         tracing::debug!(%error, "an HTTP connection ended early");
     }
 }

@@ -4,7 +4,6 @@
 //! boxes on the way, which costs as much as the forward pass of a small network.
 
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
-use super::backpressure::{Gate, Gated};
+use super::backpressure::Gate;
 use super::connections::{Connection, Peer};
 use crate::readiness::Readiness;
 
@@ -45,11 +44,7 @@ pub(crate) async fn serve<A, F, B>(
     F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
-    let peer = Peer {
-        address: connection.peer,
-        reading: Arc::default(),
-    };
-    let stream = Gated::new(connection.stream, gate, Arc::clone(&peer.reading));
+    let (peer, stream, _counted) = connection.begin(gate);
     let serving = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(KEEPALIVE_INTERVAL))
@@ -63,16 +58,8 @@ pub(crate) async fn serve<A, F, B>(
             TokioIo::new(stream),
             service_fn(|request| answer(&peer, request)),
         );
-    let mut serving = pin!(serving);
-    let ended = tokio::select! {
-        biased;
-        ended = serving.as_mut() => ended,
-        () = readiness.draining() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
-    if let Err(error) = ended {
+    let ended = readiness.until_ended(serving, |serving| serving.graceful_shutdown());
+    if let Err(error) = ended.await {
         tracing::debug!(%error, "a connection failed");
     }
 }
