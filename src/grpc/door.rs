@@ -14,9 +14,6 @@ use super::web::{self, Form, Sent};
 use crate::transport::bounds::Bounds;
 use crate::transport::connections::Peer;
 
-/// How much more than the largest message is thrown away of a call that is refused over HTTP/1.1.
-const PATIENCE: usize = 4;
-
 /// The body of an answer.
 pub(crate) type Answer = web::Answer<Recorded>;
 
@@ -52,7 +49,7 @@ impl Door {
         let form = Form::of(request.headers());
         let over_http1 = request.version() < Version::HTTP_2;
         let discarded = if over_http1 {
-            self.bounds.max_message_bytes.saturating_mul(PATIENCE)
+            self.bounds.discarded()
         } else {
             0
         };

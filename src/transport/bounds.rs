@@ -27,7 +27,15 @@ pub(crate) struct Bounds {
     pub cors: Cors,
 }
 
+/// How many times the largest message is thrown away of what nobody reads, before the connection is closed.
+const DISCARDED: usize = 4;
+
 impl Bounds {
+    /// Bytes that are thrown away over HTTP/1.1 of a request that is refused, so that its client sees the answer.
+    pub fn discarded(&self) -> usize {
+        self.max_message_bytes.saturating_mul(DISCARDED)
+    }
+
     /// Who a request with these headers comes from.
     pub fn client(&self, headers: &HeaderMap, peer: &Peer) -> IpAddr {
         let forwarded = self

@@ -35,8 +35,6 @@ const WRAPPING: usize = 64 * 1024;
 const SHOWN: usize = 64;
 /// The largest form or JSON that is taken apart on the thread that read it. A digit takes some microseconds.
 const SMALL: usize = 16 * 1024;
-/// How many times the largest message of a body is thrown away that was refused, before the connection is closed.
-const LEFT: usize = 4;
 
 pub(super) fn answer(
     door: Arc<Door>,
@@ -101,10 +99,7 @@ async fn receive(
         door.bounds.telemetry.rejected(Rejection::QueueFull);
         return Err(Error::Full.into());
     }
-    let invalid = |problem| {
-        door.bounds.telemetry.rejected(Rejection::Invalid);
-        problem
-    };
+    let invalid = |problem| invalid(door, problem);
     let media = Media::of(&head.headers).map_err(invalid)?;
     let mut options = Options::default();
     for (name, value) in query::pairs(head.uri.query()) {
@@ -130,10 +125,16 @@ async fn receive(
     })
 }
 
+/// Counts a request that cannot be understood.
+fn invalid(door: &Door, problem: Problem) -> Problem {
+    door.bounds.telemetry.rejected(Rejection::Invalid);
+    problem
+}
+
 /// Leaves a body that is not read. A client that is still sending it would not see the answer if the connection were
 /// closed at once; one that waits to be told to send it is not told.
 fn leave(door: &Door, head: &Parts, body: Incoming) {
-    let limit = door.bounds.max_message_bytes.saturating_mul(LEFT);
+    let limit = door.bounds.discarded();
     let patience = door.bounds.request_timeout;
     let is_small = body
         .size_hint()
@@ -146,10 +147,7 @@ fn leave(door: &Door, head: &Parts, body: Incoming) {
 
 /// What is asked, and the memory that it takes.
 async fn understand(door: &Door, received: Received) -> Result<(PictureRequest, Held), Problem> {
-    let invalid = |problem| {
-        door.bounds.telemetry.rejected(Rejection::Invalid);
-        problem
-    };
+    let invalid = |problem| invalid(door, problem);
     if matches!(received.media, Media::Picture) || received.whole.bytes.len() <= SMALL {
         return received.take_apart().map_err(invalid);
     }
