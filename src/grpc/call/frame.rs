@@ -25,6 +25,8 @@ use crate::transport::refused::Refused;
 
 /// A flag, and four bytes of length.
 pub(crate) const PREFIX: usize = 5;
+/// The flag of a message that is not compressed.
+const PLAIN: u8 = 0;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -157,7 +159,7 @@ where
         let frames = stream::try_unfold(self, |mut messages| async move {
             let message = messages.next().await?;
             Ok::<_, Status>(
-                message.map(|message| (Frame::data(as_it_came(&message.bytes)), messages)),
+                message.map(|message| (Frame::data(framed(PLAIN, &message.bytes)), messages)),
             )
         });
         tonic::body::Body::new(StreamBody::new(frames))
@@ -214,7 +216,7 @@ fn whole(data: &[u8], limit: usize) -> Result<Option<&[u8]>, Status> {
 /// How long the message is that begins so.
 fn length(prefix: [u8; PREFIX], limit: usize) -> Result<usize, Status> {
     let [flag, length @ ..] = prefix;
-    if flag != 0 {
+    if flag != PLAIN {
         // "Compression": a flag without an encoding is INTERNAL.
         return Err(Status::internal(format!(
             "the flag of a message is {flag}, but no grpc-encoding was named"
@@ -252,22 +254,22 @@ pub(crate) fn decode<M: prost::Message + Default>(bytes: Bytes) -> Result<M, Sta
 
 /// A message as it goes out.
 pub(crate) fn encode(message: &impl prost::Message) -> Vec<u8> {
-    let mut bytes = prefixed(message.encoded_len());
+    let mut bytes = prefixed(PLAIN, message.encoded_len());
     message.encode_raw(&mut bytes);
     bytes
 }
 
-/// A message as it came.
-fn as_it_came(message: &[u8]) -> Bytes {
-    let mut bytes = prefixed(message.len());
+/// Bytes as a message with this flag.
+pub(crate) fn framed(flag: u8, message: &[u8]) -> Bytes {
+    let mut bytes = prefixed(flag, message.len());
     bytes.extend_from_slice(message);
     bytes.into()
 }
 
 /// A prefix, and room for the message.
-fn prefixed(length: usize) -> Vec<u8> {
+fn prefixed(flag: u8, length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(PREFIX + length);
-    bytes.put_u8(0);
+    bytes.put_u8(flag);
     // What came said its length in 32 bits. An answer has a few numbers for each class, and no network has 2^32 values.
     bytes.put_u32(length as u32);
     bytes
@@ -299,7 +301,7 @@ pub(super) mod tests {
 
     /// A message of so many bytes.
     pub fn message(length: u16) -> Vec<u8> {
-        let mut bytes = prefixed(length.into());
+        let mut bytes = prefixed(PLAIN, length.into());
         bytes.extend((0..length).map(|index| index as u8));
         bytes
     }

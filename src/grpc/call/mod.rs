@@ -2,7 +2,7 @@
 
 mod body;
 mod deadline;
-mod frame;
+pub(super) mod frame;
 mod record;
 pub(super) mod status;
 pub(super) mod stream;

@@ -5,12 +5,13 @@ use std::task::{Context, Poll, ready};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use http::{HeaderMap, Response, header};
 use http_body::{Body as HttpBody, Frame};
 use tonic::Status;
 
 use super::Form;
+use crate::grpc::call::frame::framed;
 
 /// The flag of the message that holds the trailers.
 const TRAILERS: u8 = 0x80;
@@ -76,11 +77,7 @@ fn message(trailers: &HeaderMap) -> Bytes {
         lines.extend_from_slice(value.as_bytes());
         lines.extend_from_slice(b"\r\n");
     }
-    let mut message = Vec::with_capacity(5 + lines.len());
-    message.put_u8(TRAILERS);
-    message.put_u32(lines.len() as u32);
-    message.put_slice(&lines);
-    message.into()
+    framed(TRAILERS, &lines)
 }
 
 impl<B: HttpBody<Data = Bytes, Error = Status> + Unpin> HttpBody for Answer<B> {
