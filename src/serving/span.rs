@@ -43,15 +43,11 @@ pub(super) fn end(span: &Span, result: Result<(&Model, &Timing), &Error>) {
             span.record("model", model.name.as_str());
             span.record("version", model.version.as_str());
             span.record("batch", timing.batch);
-            span.record("queue_us", micros(timing.queue));
-            span.record("compute_us", micros(timing.compute));
+            span.record("queue_us", timing.queue_micros());
+            span.record("compute_us", timing.compute_micros());
         }
         Err(error) => {
             span.record("error", tracing::field::display(error));
         }
     }
-}
-
-fn micros(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -139,13 +139,9 @@ impl From<Answer> for pb::PredictResponse {
             probabilities: answer.probabilities,
             model: answer.model.name.clone(),
             version: answer.model.version.clone(),
-            queue_micros: micros(answer.timing.queue),
-            compute_micros: micros(answer.timing.compute),
+            queue_micros: answer.timing.queue_micros(),
+            compute_micros: answer.timing.compute_micros(),
             error: None,
         }
     }
-}
-
-fn micros(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

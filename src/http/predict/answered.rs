@@ -58,9 +58,16 @@ impl<'a> Answered<'a> {
         };
         let probabilities = &answer.probabilities;
         let mut classes: Vec<usize> = (0..probabilities.len()).collect();
-        // Stable: of equal ones the first, as the answer has it.
-        classes.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-        classes.truncate(BEST);
+        // Of equal ones the first, as the answer has it.
+        let order = |a: &usize, b: &usize| {
+            let by_probability = probabilities[*b].total_cmp(&probabilities[*a]);
+            by_probability.then(a.cmp(b))
+        };
+        if classes.len() > BEST {
+            classes.select_nth_unstable_by(BEST, order);
+            classes.truncate(BEST);
+        }
+        classes.sort_unstable_by(order);
         Self {
             digit: answer.class.to_string(),
             label: label(answer.class),
@@ -77,8 +84,8 @@ impl<'a> Answered<'a> {
                 })
                 .collect(),
             timing: Timing {
-                queue_us: micros(answer.timing.queue),
-                compute_us: micros(answer.timing.compute),
+                queue_us: answer.timing.queue_micros(),
+                compute_us: answer.timing.compute_micros(),
             },
             input: answer.shown.as_ref().map(Input::of),
         }
@@ -94,8 +101,4 @@ impl Input {
             pixels: STANDARD.encode(&shown.pixels),
         }
     }
-}
-
-fn micros(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

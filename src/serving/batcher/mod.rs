@@ -127,6 +127,24 @@ pub struct Timing {
     pub batch: usize,
 }
 
+impl Timing {
+    /// [`Self::queue`] in microseconds, as it is told.
+    #[must_use]
+    pub fn queue_micros(&self) -> u64 {
+        micros(self.queue)
+    }
+
+    /// [`Self::compute`] in microseconds, as it is told.
+    #[must_use]
+    pub fn compute_micros(&self) -> u64 {
+        micros(self.compute)
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Why a request got no output.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
