@@ -6,7 +6,9 @@ mod blank;
 
 use std::time::Duration;
 
-use kiln::preprocess::{self, Fit, Limits, PictureError, Size, decode_and_fit};
+use kiln::preprocess::{
+    self, Colours, Crop, Filter, Fit, Limits, PictureError, Size, Target, decode_and_fit,
+};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -87,14 +89,15 @@ fn pictures(size: [u16; 2]) -> Vec<(String, Vec<u8>)> {
 
 /// What a picture was said to need, and what it took; its own errors count as answers.
 #[track_caller]
-fn needed_and_taken(name: &str, file: &[u8], fit: Fit, size: Size) -> (u64, u64) {
+fn needed_and_taken(name: &str, file: &[u8], fit: Fit, target: impl Into<Target>) -> (u64, u64) {
+    let target = target.into();
     let limits = Limits {
         max_bytes: 64 << 20,
         time: Duration::from_mins(10),
         ..Limits::default()
     };
-    let needed = preprocess::memory(file, fit, size, &limits).expect(name);
-    let (answer, taken) = most_held(|| decode_and_fit(file, fit, size, &limits));
+    let needed = preprocess::memory(file, fit, target, &limits).expect(name);
+    let (answer, taken) = most_held(|| decode_and_fit(file, fit, target, &limits));
     let is_blank = answer == Err(PictureError::NoDigit) && fit != Fit::Resize;
     assert!(answer.is_ok() || is_blank, "{name}: {answer:?}");
     assert!(
@@ -102,6 +105,24 @@ fn needed_and_taken(name: &str, file: &[u8], fit: Fit, size: Size) -> (u64, u64)
         "{name}, {fit:?}: took {taken} bytes, was said to need {needed}"
     );
     (needed, taken)
+}
+
+/// What networks take that see colours.
+fn in_colour() -> [Target; 3] {
+    [
+        (Colours::Rgb, Filter::Nearest, Crop::Nothing, 224),
+        (Colours::Rgb, Filter::Lanczos, Crop::Exact, 224),
+        (Colours::Rgba, Filter::Bicubic, Crop::Pixels, 600),
+    ]
+    .map(|(colours, filter, crop, width)| Target {
+        size: Size {
+            width,
+            height: width / 2,
+        },
+        colours,
+        filter,
+        crop,
+    })
 }
 
 /// One test, since all that this process takes is counted.
@@ -126,6 +147,10 @@ fn a_picture_takes_no_more_memory_than_its_headers_tell() {
                 "{name}: {needed}, took {taken}"
             );
             needed_and_taken(&name, &file, Fit::Digit, Size::MNIST);
+            for target in in_colour().into_iter().filter(|_| size == [401, 999]) {
+                needed_and_taken(&name, &file, Fit::Resize, target);
+                needed_and_taken(&name, &file, Fit::Digit, target);
+            }
         }
     }
     whatever_is_on_the_page();

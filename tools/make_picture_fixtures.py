@@ -9,17 +9,22 @@ gets 784 bytes in expected.bin, in the order of names.txt:
 
     Image.open(f).convert("L").resize((28, 28), Image.BICUBIC)
 
-EXIF pictures get those bytes too: orientation is ignored there.
+EXIF pictures get those bytes too: orientation is ignored there. colour.bin has what
+COLOURS below makes of each: pictures of 10 x 6 pixels as keras.utils.load_img and
+ImageOps.fit make them. It is written alone, of the pictures that are there, with
+
+    python tools/make_picture_fixtures.py --colour
 """
 
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import PIL
-from PIL import Image, ImageDraw, features
+from PIL import Image, ImageDraw, ImageOps, features
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "tests" / "fixtures" / "pictures"
@@ -240,7 +245,41 @@ def bmp_run_length():
     return bmp(32, 24, 8, lines + b"\0\1", compression=1, after=palette)
 
 
+SMALL = (10, 6)
+
+
+def middle(picture):
+    """The box that keras.utils.load_img(keep_aspect_ratio=True) takes."""
+    (width, height), (wide, high) = picture.size, SMALL
+    cut_height = min(height, (width * high) // wide)
+    cut_width = min(width, (height * wide) // high)
+    top, left = (height - cut_height) // 2, (width - cut_width) // 2
+    return [left, top, left + cut_width, top + cut_height]
+
+
+COLOURS = [
+    lambda p: p.convert("RGB").resize(SMALL, Image.NEAREST),
+    lambda p: p.convert("RGB").resize(SMALL, Image.BOX),
+    lambda p: p.convert("RGB").resize(SMALL, Image.HAMMING),
+    lambda p: p.convert("RGBA").resize(SMALL, Image.NEAREST),
+    lambda p: p.convert("RGBA").resize(SMALL, Image.BICUBIC),
+    lambda p: p.convert("RGB").resize(SMALL, Image.BILINEAR, box=middle(p)),
+    lambda p: ImageOps.fit(p.convert("RGB"), SMALL, Image.LANCZOS),
+]
+
+
+def write_colour(names):
+    made = b""
+    for name in names:
+        with Image.open(OUT / name) as picture:
+            made += b"".join(make(picture).tobytes() for make in COLOURS)
+    (OUT / "colour.bin").write_bytes(made)
+
+
 def main():
+    if sys.argv[1:] == ["--colour"]:
+        write_colour((OUT / "names.txt").read_text().split())
+        return
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.iterdir():
         if old.suffix in {".png", ".jpg", ".gif", ".bmp", ".webp"}:
@@ -253,6 +292,7 @@ def main():
             expected += picture.convert("L").resize((28, 28), Image.BICUBIC).tobytes()
     (OUT / "names.txt").write_text("".join(f"{name}\n" for name in names))
     (OUT / "expected.bin").write_bytes(expected)
+    write_colour(names)
     (OUT / "versions.txt").write_text(
         f"Pillow {PIL.__version__}\nlibjpeg-turbo {features.version_feature('libjpeg_turbo')}\n"
         f"libwebp {features.version('webp')}\nNumPy {np.__version__}\n"

@@ -1,20 +1,22 @@
-//! Picture bytes (PNG, JPEG, GIF, BMP, WebP) become the grey values that a model takes.
+//! Picture bytes (PNG, JPEG, GIF, BMP, WebP) become the pixels that a model takes, grey or in colour.
 //!
 //! ```text
-//! bytes → decode (bounded) → Picture → Resize: grey → bicubic                    ↘
-//!                                    → Digit:  upright → ink → strokes → centred → height × width bytes
+//! bytes → decode (bounded) → Picture → Resize: the model's colours → a filter    ↘
+//!                                    → Digit:  upright → ink → strokes → centred → height × width pixels
 //! ```
 //!
 //! Nothing here knows of models or of serving. Every size is checked against [`Limits`] before
 //! memory is taken, and no input makes it panic. What a picture will take is known from its headers
 //! ([`memory`]), so that whoever decodes several at once can share out what there is.
 
+mod colour;
 mod decode;
 mod digit;
 mod error;
 mod exif;
 mod picture;
 mod resize;
+mod target;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 use decode::Outline;
 pub use decode::UnreadFormat;
 pub use error::PictureError;
-use resize::Filter;
+pub use target::{Colours, Crop, Filter, Size, Target};
 
 use crate::thread_time;
 
@@ -30,34 +32,17 @@ use crate::thread_time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Fit {
     /// A picture that already has the model's size and is black along its border passes as grey values, unchanged;
-    /// every other picture goes the way of [`Fit::Digit`].
+    /// every other picture goes the way of [`Fit::Digit`]. For a model that sees colours: as [`Fit::Resize`].
     #[default]
     Auto,
-    /// Exactly Pillow's `Image.open(f).convert("L").resize(size, Image.BICUBIC)`, within one grey
-    /// level: alpha and EXIF orientation are ignored, dark stays dark. For a model that was
-    /// trained on pictures made so.
+    /// Pillow's `Image.open(f).convert(mode).resize(size, filter)`, which is `keras.utils.load_img`, within one level: of
+    /// [`Target::grey`] with mode `L` and `BICUBIC`. Alpha is dropped where the model has none, EXIF orientation is
+    /// ignored, dark stays dark. For a model that was trained on pictures made so.
     Resize,
     /// Any scan, photo or drawing of one digit is made to look like MNIST: light ink on black,
     /// cropped, scaled into the middle 20/28 of the side and centred by its centre of mass. A page
     /// with nothing on it is refused, and so is one with several digits.
     Digit,
-}
-
-/// Width and height of the model's input in pixels, each from 1 to [`Size::MAX_SIDE`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    pub width: usize,
-    pub height: usize,
-}
-
-impl Size {
-    /// The longest side that a model's input may have here.
-    pub const MAX_SIDE: usize = 1024;
-    /// MNIST's 28 × 28.
-    pub const MNIST: Self = Self {
-        width: 28,
-        height: 28,
-    };
 }
 
 /// What a picture may cost. Checked before decoding where the header tells, and during it otherwise.
@@ -87,16 +72,18 @@ impl Default for Limits {
     }
 }
 
-/// The `height * width` grey values of a picture, row by row, 0 to 255.
+/// The `height * width` pixels of a picture, row by row, each value 0 to 255; a [`Size`] alone is a grey picture.
 ///
 /// # Errors
 /// [`PictureError`] says what is wrong with the picture, or which limit it passes.
 pub fn decode_and_fit(
     bytes: &[u8],
     fit: Fit,
-    size: Size,
+    target: impl Into<Target>,
     limits: &Limits,
 ) -> Result<Vec<u8>, PictureError> {
+    let target = target.into();
+    let (fit, size) = (fit.of(&target), target.size);
     let budget = Budget::new(limits);
     check_sizes(bytes, size, &budget)?;
     let picture = match decode::small(bytes, &budget) {
@@ -105,7 +92,7 @@ pub fn decode_and_fit(
             check_memory(
                 &decode::outline(bytes, least(fit), &budget)?,
                 fit,
-                size,
+                &target,
                 &budget,
             )?;
             decode::decode(bytes, least(fit), &budget)?
@@ -118,8 +105,21 @@ pub fn decode_and_fit(
     };
     match fit {
         Fit::Auto if from == size && picture.has_black_border() => light(picture.into_grey()),
-        Fit::Resize => resize::scale(picture.into_grey(), from, size, Filter::Bicubic, &budget),
-        Fit::Auto | Fit::Digit => digit::fit(picture, size, &budget),
+        Fit::Resize => colour::resize(picture, &target, &budget),
+        Fit::Auto | Fit::Digit => {
+            let grey = digit::fit(picture, size, &budget)?;
+            Ok(colour::of_grey(grey, target.colours))
+        }
+    }
+}
+
+impl Fit {
+    /// What is done for this model.
+    fn of(self, target: &Target) -> Self {
+        match self {
+            Self::Auto if target.colours != Colours::Grey => Self::Resize,
+            asked => asked,
+        }
     }
 }
 
@@ -137,13 +137,20 @@ fn light(pixels: Vec<u8>) -> Result<Vec<u8>, PictureError> {
 ///
 /// # Errors
 /// [`PictureError`]: the headers are damaged, or the picture passes a limit, [`Limits::max_memory`] among them.
-pub fn memory(bytes: &[u8], fit: Fit, size: Size, limits: &Limits) -> Result<u64, PictureError> {
+pub fn memory(
+    bytes: &[u8],
+    fit: Fit,
+    target: impl Into<Target>,
+    limits: &Limits,
+) -> Result<u64, PictureError> {
+    let target = target.into();
+    let fit = fit.of(&target);
     let budget = Budget::new(limits);
-    check_sizes(bytes, size, &budget)?;
+    check_sizes(bytes, target.size, &budget)?;
     check_memory(
         &decode::outline(bytes, least(fit), &budget)?,
         fit,
-        size,
+        &target,
         &budget,
     )
 }
@@ -180,7 +187,7 @@ fn check_sizes(bytes: &[u8], size: Size, budget: &Budget) -> Result<(), PictureE
 fn check_memory(
     outline: &Outline,
     fit: Fit,
-    size: Size,
+    target: &Target,
     budget: &Budget,
 ) -> Result<u64, PictureError> {
     let from = Size {
@@ -188,8 +195,14 @@ fn check_memory(
         height: outline.height,
     };
     let fitting = match fit {
-        Fit::Resize => outline.decoded + resize::memory(from, size),
-        Fit::Auto | Fit::Digit => digit::memory(from, outline.decoded, size),
+        Fit::Resize => outline.decoded + colour::memory(from, outline.decoded, target),
+        Fit::Auto | Fit::Digit => {
+            let colours = match target.colours {
+                Colours::Grey => 0,
+                colours => (colours.channels() * target.size.pixels()) as u64,
+            };
+            digit::memory(from, outline.decoded, target.size) + colours
+        }
     };
     let (needed, limit) = (outline.decoding.max(fitting), budget.limits.max_memory);
     if needed > limit {

@@ -2,8 +2,8 @@
 
 use super::Field;
 use super::strokes::Digit;
-use crate::preprocess::resize::{Filter, scale};
-use crate::preprocess::{Budget, PictureError, Size};
+use crate::preprocess::resize::scale;
+use crate::preprocess::{Budget, Filter, PictureError, Size};
 
 /// MNIST's digits stand in a box of 20 of the 28 pixels of a side.
 const BOX_SHARE: f32 = 20.0 / 28.0;
