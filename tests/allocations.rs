@@ -18,7 +18,7 @@ use kiln::preprocess;
 use kiln::readiness::Readiness;
 use kiln::server::{Config, Cors, Server};
 use kiln::serving::batcher;
-use kiln::serving::classifier::PixelRange;
+use kiln::serving::classifier::Pictures;
 use kiln::serving::{self, Entry, Limits, Repository, Serving};
 use kiln::source::Source;
 use kiln::telemetry::Telemetry;
@@ -32,7 +32,7 @@ fn serve() -> SocketAddr {
     let readiness = Readiness::new();
     let options = serving::Options {
         backend: Backend::default(),
-        pixel_range: PixelRange::Auto,
+        pictures: Pictures::default(),
         batcher: batcher::Config {
             threads: 1,
             max_batch_size: 32,

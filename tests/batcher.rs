@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use kiln::network::Backend;
 use kiln::serving::batcher::{self, Input, Lane, Output};
-use kiln::serving::classifier::PixelRange;
+use kiln::serving::classifier::{Encoding, Pictures};
 use kiln::serving::{self, Admission, Entry, Model};
 use kiln::source::Source;
 use kiln::telemetry::Telemetry;
@@ -25,7 +25,7 @@ impl Loaded {
         let telemetry = Arc::new(Telemetry::new().unwrap());
         let options = serving::Options {
             backend: Backend::default(),
-            pixel_range: PixelRange::default(),
+            pictures: Pictures::default(),
             batcher: batcher::Config {
                 threads: 2,
                 max_batch_size,
@@ -72,7 +72,7 @@ fn runtime() -> Runtime {
 const LABELS: &str = "{model=\"mnist-mlp\",version=\"1\"}";
 
 fn grey(level: u8) -> Input {
-    Input::pixels(vec![level; 784].into(), 1.0)
+    Input::pixels(vec![level; 784].into(), Encoding::Scaled(1.0))
 }
 
 fn values(level: u8) -> Input {

@@ -15,7 +15,7 @@ use kiln::preprocess;
 use kiln::readiness::Readiness;
 use kiln::server::{Config, Cors, Server as InProcess};
 use kiln::serving::batcher;
-use kiln::serving::classifier::PixelRange;
+use kiln::serving::classifier::Pictures;
 use kiln::serving::{self, Entry, Limits, Repository, Serving};
 use kiln::source::Source;
 use kiln::telemetry::Telemetry;
@@ -106,7 +106,7 @@ async fn a_server_without_models_yet_answers_and_says_that_it_is_not_ready() {
 
     let options = serving::Options {
         backend: Backend::default(),
-        pixel_range: PixelRange::default(),
+        pictures: Pictures::default(),
         batcher: batcher::Config {
             threads: 2,
             max_batch_size: 8,

@@ -13,7 +13,7 @@ use kiln::network::Backend;
 use kiln::npy;
 use kiln::preprocess::{self, Fit};
 use kiln::serving::batcher::{self, Lane};
-use kiln::serving::classifier::PixelRange;
+use kiln::serving::classifier::Pictures;
 use kiln::serving::{
     self, Caller, Entry, Error, InferRequest, Limits, Model, NotFound, Picture, PictureRequest,
     Repository, Serving,
@@ -53,7 +53,7 @@ impl House {
     fn load(&self, entry: &Entry) -> Model {
         let options = serving::Options {
             backend: Backend::default(),
-            pixel_range: PixelRange::default(),
+            pictures: Pictures::default(),
             batcher: batcher::Config {
                 threads: 2,
                 max_batch_size: 4,

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
 use crate::network::Backend;
-use crate::serving::classifier::PixelRange;
+use crate::preprocess::Filter;
+use crate::serving::classifier::{Pictures, PixelRange};
 use crate::source::Source;
 
 /// Which model, and what computes it.
@@ -23,10 +25,40 @@ pub(super) struct ModelArgs {
 /// What input values the model was trained on.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct PixelArgs {
-    /// Input values the model was trained on: 0-255, 0-1, or auto (0-255 if it
-    /// scales its input down itself, else 0-1)
-    #[arg(long, value_name = "RANGE", env = "KILN_PIXEL_RANGE", default_value_t)]
+    /// Input values the model was trained on, as Keras's preprocess_input names them: 0-255, 0-1, tf (-1 to 1), torch,
+    /// caffe, or auto (0-255 if it scales its input down itself, else 0-1)
+    #[arg(
+        long,
+        value_name = "RANGE",
+        env = "KILN_PIXEL_RANGE",
+        default_value_t,
+        allow_hyphen_values = true
+    )]
     pub pixel_range: PixelRange,
+}
+
+/// How the pictures were made that the model was trained on.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct PictureArgs {
+    #[command(flatten)]
+    pub pixels: PixelArgs,
+    /// How pictures are resized, as load_img(interpolation=…) names it: nearest, box, bilinear, hamming, bicubic, lanczos
+    /// [default: nearest for colour, bicubic for grey]
+    #[arg(long, value_name = "FILTER", env = "KILN_RESIZE")]
+    pub resize: Option<Filter>,
+    /// Cut the middle out of a picture instead of stretching it, as load_img(keep_aspect_ratio=True)
+    #[arg(long, env = "KILN_KEEP_ASPECT_RATIO", value_parser = BoolishValueParser::new())]
+    pub keep_aspect_ratio: bool,
+}
+
+impl PictureArgs {
+    pub fn pictures(self) -> Pictures {
+        Pictures {
+            pixel_range: self.pixels.pixel_range,
+            resize: self.resize,
+            keep_aspect_ratio: self.keep_aspect_ratio,
+        }
+    }
 }
 
 impl ModelArgs {

@@ -13,6 +13,7 @@ use super::output::{plural, print, print_raw, shown, tuple};
 use crate::idx;
 use crate::network::Network;
 use crate::serving::best;
+use crate::serving::classifier::{Classifier, Pictures};
 
 /// Examples computed at once.
 const BATCH: usize = 32;
@@ -42,17 +43,22 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let source = args.model.source();
     let (model, _) = source.read()?;
-    let scale = args.pixels.pixel_range.scale(&model);
+    let pictures = Pictures {
+        pixel_range: args.pixels.pixel_range,
+        ..Pictures::default()
+    };
+    let classifier = Classifier::of(&model, pictures);
+    let classifier = classifier.map_err(|reason| anyhow::anyhow!("the model {reason}"))?;
     let network = Network::new(model, args.model.backend)?;
     // A confusion matrix has as many cells as classes squared.
     ensure!(
-        matches!(*network.description().output_shape(), [classes] if classes <= MAX_CLASSES),
+        classifier.classes <= MAX_CLASSES,
         "the model gives {}; evaluate wants one score for each of at most {MAX_CLASSES} classes",
         tuple(network.description().output_shape())
     );
-    let data = Data::read(&args.images, &args.labels, &network)?;
+    let data = Data::read(&args.images, &args.labels, &network, classifier.classes)?;
     let started = Instant::now();
-    let confusion = confusion(&network, scale, &data)?;
+    let confusion = confusion(&network, &classifier, &data)?;
     let result = Evaluation {
         model: source.name(),
         confusion,
@@ -72,7 +78,12 @@ struct Data {
 }
 
 impl Data {
-    fn read(images: &Path, labels: &Path, network: &Network) -> anyhow::Result<Self> {
+    fn read(
+        images: &Path,
+        labels: &Path,
+        network: &Network,
+        output: usize,
+    ) -> anyhow::Result<Self> {
         let read = |path: &Path| idx::read_file(path).with_context(|| path.display().to_string());
         let (pixels, classes) = (read(images)?, read(labels)?);
         ensure!(
@@ -81,7 +92,7 @@ impl Data {
             images.display(),
             labels.display()
         );
-        let (input, output) = (network.input_len(), network.output_len());
+        let input = network.input_len();
         let [count, shape @ ..] = &pixels.shape[..] else {
             anyhow::bail!("{}: no images", images.display());
         };
@@ -118,7 +129,11 @@ impl Data {
 }
 
 /// `[label][answer]` counts, computed on every core.
-fn confusion(network: &Network, scale: f32, data: &Data) -> anyhow::Result<Vec<Vec<usize>>> {
+fn confusion(
+    network: &Network,
+    classifier: &Classifier,
+    data: &Data,
+) -> anyhow::Result<Vec<Vec<usize>>> {
     let bar = bar(data.labels.len());
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let share = data.labels.len().div_ceil(threads).next_multiple_of(BATCH);
@@ -130,7 +145,7 @@ fn confusion(network: &Network, scale: f32, data: &Data) -> anyhow::Result<Vec<V
         let workers: Vec<_> = shares
             .map(|(pixels, labels)| {
                 let bar = bar.clone();
-                scope.spawn(move || count(network, scale, pixels, labels, &bar))
+                scope.spawn(move || count(network, classifier, pixels, labels, &bar))
             })
             .collect();
         workers
@@ -142,7 +157,7 @@ fn confusion(network: &Network, scale: f32, data: &Data) -> anyhow::Result<Vec<V
             .collect()
     });
     bar.finish_and_clear();
-    let classes = network.output_len();
+    let classes = classifier.classes;
     let mut sum = vec![vec![0; classes]; classes];
     for counts in parts? {
         for (label, answer) in counts {
@@ -155,7 +170,7 @@ fn confusion(network: &Network, scale: f32, data: &Data) -> anyhow::Result<Vec<V
 /// `(label, answer)` of each example.
 fn count(
     network: &Network,
-    scale: f32,
+    classifier: &Classifier,
     pixels: &[u8],
     labels: &[u8],
     bar: &ProgressBar,
@@ -163,13 +178,16 @@ fn count(
     let mut counted = Vec::with_capacity(labels.len());
     let batches = pixels.chunks(BATCH * network.input_len());
     for (pixels, labels) in batches.zip(labels.chunks(BATCH)) {
-        let input = pixels
-            .iter()
-            .map(|&pixel| f32::from(pixel) * scale)
-            .collect();
+        let mut input = Vec::with_capacity(pixels.len());
+        for picture in pixels.chunks(network.input_len()) {
+            classifier.encoding.encode(picture, &mut input);
+        }
         let output = network.infer(input, labels.len())?;
         for (scores, &label) in output.chunks(network.output_len()).zip(labels) {
-            let (answer, _) = best(scores).context("the model gave an answer that is no number")?;
+            let mut scores = scores.to_vec();
+            classifier.meaning.apply(&mut scores);
+            let (answer, _) =
+                best(&scores).context("the model gave an answer that is no number")?;
             counted.push((usize::from(label), answer));
         }
         bar.inc(labels.len() as u64);

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::args::PixelArgs;
+use super::args::PictureArgs;
 use super::output::{self, columns, plural, print, print_raw, shown};
 use super::pictures;
 use super::remote::{LOCAL_SERVER, Remote, Unreachable};
@@ -53,7 +53,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t)]
     fit: FitArg,
     #[command(flatten)]
-    pixels: PixelArgs,
+    made: PictureArgs,
     /// Print JSON, one object a line
     #[arg(long)]
     json: bool,
@@ -107,6 +107,12 @@ impl Args {
             false if source("pixel_range") == Some(ValueSource::CommandLine) => {
                 "the server was told its own --pixel-range: give it to `kiln serve`, or use --local"
             }
+            false if source("resize") == Some(ValueSource::CommandLine) => {
+                "the server was told its own --resize: give it to `kiln serve`, or use --local"
+            }
+            false if source("keep_aspect_ratio") == Some(ValueSource::CommandLine) => {
+                "the server was told its own --keep-aspect-ratio: give it to `kiln serve`, or use --local"
+            }
             _ => "",
         };
         if !refused.is_empty() {
@@ -121,6 +127,14 @@ impl Args {
             (
                 "KILN_PIXEL_RANGE",
                 source("pixel_range") == Some(ValueSource::EnvVariable),
+            ),
+            (
+                "KILN_RESIZE",
+                source("resize") == Some(ValueSource::EnvVariable),
+            ),
+            (
+                "KILN_KEEP_ASPECT_RATIO",
+                source("keep_aspect_ratio") == Some(ValueSource::EnvVariable),
             ),
         ];
         for (name, _) in ignored.into_iter().filter(|(_, set)| *set && !self.local) {
@@ -209,7 +223,7 @@ impl Predictor {
         let telemetry = Arc::new(Telemetry::new()?);
         let options = serving::Options {
             backend: Backend::default(),
-            pixel_range: args.pixels.pixel_range,
+            pictures: args.made.pictures(),
             batcher: batcher::Config {
                 threads: std::thread::available_parallelism().map_or(1, usize::from),
                 max_batch_size: WINDOW,

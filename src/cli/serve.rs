@@ -10,7 +10,7 @@ use clap::builder::BoolishValueParser;
 use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{ModelArgs, PixelArgs};
+use super::args::{ModelArgs, PictureArgs};
 use super::values;
 use super::welcome::welcome;
 use crate::preprocess;
@@ -50,7 +50,7 @@ pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    pixels: PixelArgs,
+    pictures: PictureArgs,
     /// Threads that read, compute and answer requests [default: the cores there are]
     #[arg(long, value_name = "N", env = "KILN_THREADS", value_parser = values::number(1, 1024))]
     threads: Option<u64>,
@@ -215,7 +215,7 @@ async fn load_models(
 ) -> anyhow::Result<Option<Vec<Model>>> {
     let options = serving::Options {
         backend: args.model.backend,
-        pixel_range: args.pixels.pixel_range,
+        pictures: args.pictures.pictures(),
         batcher: batcher::Config {
             threads: threads(args),
             max_batch_size: args.max_batch_size as usize,

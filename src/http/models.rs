@@ -19,7 +19,7 @@ struct Listed<'a> {
 struct Listing<'a> {
     name: &'a str,
     version: &'a str,
-    /// Whether it classifies grey pictures; a model that does not says why.
+    /// Whether it classifies pictures; a model that does not says why.
     classifier: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -33,6 +33,8 @@ struct Seen<'a> {
     /// Whether its classes are the ten digits.
     digits: bool,
     picture: Size,
+    /// What its outputs are.
+    outputs: &'static str,
     classes: usize,
     labels: Option<&'a [String]>,
 }
@@ -72,10 +74,11 @@ impl<'a> Seen<'a> {
         Self {
             digits: classifier.tells_digits(),
             picture: Size {
-                width: classifier.picture.width,
-                height: classifier.picture.height,
-                channels: 1,
+                width: classifier.picture.size.width,
+                height: classifier.picture.size.height,
+                channels: classifier.picture.colours.channels(),
             },
+            outputs: classifier.meaning.name(),
             classes: classifier.classes,
             labels: classifier.labels.as_deref(),
         }

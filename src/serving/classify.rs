@@ -7,9 +7,9 @@ use bytes::Bytes;
 use tracing::Instrument as _;
 
 use super::batcher::{Input, Timing, Values};
-use super::classifier::Classifier;
+use super::classifier::{Classifier, Encoding};
 use super::{Caller, Error, Model, Permit, Serving, span};
-use crate::preprocess::{Fit, Size};
+use crate::preprocess::{Fit, Target};
 
 /// What to classify, and with what.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct PictureRequest {
 pub enum Picture {
     /// A file: PNG, JPEG, GIF, BMP or WebP.
     Image(Bytes),
-    /// Grey values 0..=255, row by row, light ink on dark.
+    /// The bytes of pixels, row by row: grey values, light ink on dark, or red, green and blue.
     Pixels(Bytes),
     /// The model's input values, passed on as they are.
     Values(Vec<f32>),
@@ -59,9 +59,9 @@ pub struct Answer {
 /// A model's input as a picture.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// Its size.
-    pub size: Size,
-    /// Its grey values, row by row, light ink on dark.
+    /// Its size and its colours.
+    pub picture: Target,
+    /// Its pixels, row by row.
     pub pixels: Bytes,
 }
 
@@ -97,7 +97,7 @@ impl Serving {
     ) -> Result<Answer, Error> {
         let model = self.repository.find(&request.model, &request.version)?;
         let classifier = as_classifier(&model)?;
-        let pixels = |bytes| Input::pixels(bytes, classifier.pixel_scale);
+        let pixels = |bytes| Input::pixels(bytes, classifier.encoding.clone());
         let input = match request.input.ok_or(Error::NoInput)? {
             Picture::Image(image) => {
                 let decoded;
@@ -118,7 +118,7 @@ impl Serving {
         let shown = request
             .show_input
             .then(|| Shown::of(&input.values, classifier));
-        let intensity = intensity(&input.values, classifier.pixel_scale);
+        let intensity = intensity(&input.values, &classifier.encoding);
         let output = model.batcher.infer(input, permit, caller.lane).await?;
 
         let mut probabilities = output.values;
@@ -128,6 +128,9 @@ impl Serving {
         model
             .instruments
             .predicted(class, f64::from(confidence), intensity);
+        if let Some(first) = &model.first_answers {
+            first.look(&model, intensity, &probabilities);
+        }
         let labels = classifier.labels.as_ref();
         Ok(Answer {
             class,
@@ -143,13 +146,11 @@ impl Serving {
 
 impl Shown {
     fn of(input: &Values, classifier: &Classifier) -> Self {
-        let grey = |value: &f32| (value / classifier.pixel_scale).round() as u8;
         Self {
-            size: classifier.picture,
+            picture: classifier.picture,
             pixels: match input {
                 Values::Pixels { bytes, .. } => bytes.clone(),
-                // Values beyond black and white are shown as black and white.
-                Values::Floats(values) => values.iter().map(grey).collect(),
+                Values::Floats(values) => classifier.encoding.decode(values).into(),
             },
         }
     }
@@ -165,23 +166,23 @@ fn as_classifier(model: &Model) -> Result<&Classifier, Error> {
 
 /// The mean of an input as a share of full scale. Values may be anything finite; one absurd request
 /// must not drown the sum of all others.
-fn intensity(input: &Values, pixel_scale: f32) -> f64 {
-    let (sum, count) = match input {
+fn intensity(input: &Values, encoding: &Encoding) -> f64 {
+    let mean = match input {
         Values::Pixels { bytes, .. } => {
             // In pieces whose sum fits 16 bits, for which there are vector instructions everywhere.
             let piece = |bytes: &[u8]| bytes.iter().map(|&byte| u16::from(byte)).sum::<u16>();
             let sum: u64 = bytes.chunks(256).map(|bytes| u64::from(piece(bytes))).sum();
-            (sum as f64, bytes.len())
+            sum as f64 / bytes.len() as f64
         }
         Values::Floats(values) => {
             let sum: f64 = values.iter().copied().map(f64::from).sum();
-            (sum / f64::from(pixel_scale), values.len())
+            encoding.mean_of_bytes(sum / values.len() as f64)
         }
     };
-    (sum / count as f64 / 255.0).clamp(-1.0, 2.0)
+    (mean / 255.0).clamp(-1.0, 2.0)
 }
 
-fn checked_pixels(pixels: Bytes, model: &Model, picture: Size) -> Result<Bytes, Error> {
+fn checked_pixels(pixels: Bytes, model: &Model, picture: Target) -> Result<Bytes, Error> {
     let expected = model.network.input_len();
     if pixels.len() == expected {
         return Ok(pixels);
@@ -189,8 +190,7 @@ fn checked_pixels(pixels: Bytes, model: &Model, picture: Size) -> Result<Bytes, 
     Err(Error::PixelCount {
         found: pixels.len(),
         expected,
-        width: picture.width,
-        height: picture.height,
+        picture,
         model: model.name.clone(),
     })
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::{Error, Permit};
-use crate::preprocess::{self, Fit, Limits, PictureError, Size};
+use crate::preprocess::{self, Fit, Limits, PictureError, Target};
 
 /// The largest picture that is decoded on the thread that read it.
 const SMALL_BYTES: usize = 8 * 1024;
@@ -43,7 +43,7 @@ impl Decoding {
         }
     }
 
-    /// The grey values of a picture. A small one is decoded here and now, which takes less than waking another thread
+    /// The pixels that a model takes of a picture. A small one is decoded here and now, which takes less than waking another thread
     /// would; any other one off the runtime's threads.
     ///
     /// Not every decode can be interrupted: its turn, its memory and the request's place go with it, so that a client
@@ -52,7 +52,7 @@ impl Decoding {
         &self,
         image: Bytes,
         fit: Fit,
-        size: Size,
+        target: Target,
         permit: Permit,
     ) -> Result<(Vec<u8>, Permit), Error> {
         let limits = self.limits;
@@ -61,7 +61,7 @@ impl Decoding {
                 max_pixels: limits.max_pixels.min(SMALL_PIXELS),
                 ..limits
             };
-            let decode = || preprocess::decode_and_fit(&image, fit, size, &small);
+            let decode = || preprocess::decode_and_fit(&image, fit, target, &small);
             match unharmed(decode) {
                 Err(Error::Picture(PictureError::TooManyPixels { .. })) => {}
                 decoded => return decoded.map(|pixels| (pixels, permit)),
@@ -71,7 +71,7 @@ impl Decoding {
         let job = Job {
             image,
             fit,
-            size,
+            target,
             limits,
             memory: Arc::clone(&self.memory),
         };
@@ -92,18 +92,18 @@ impl Decoding {
 struct Job {
     image: Bytes,
     fit: Fit,
-    size: Size,
+    target: Target,
     limits: Limits,
     memory: Arc<Semaphore>,
 }
 
 impl Job {
-    /// The grey values, unless the caller was gone before there was memory for them.
+    /// The pixels, unless the caller was gone before there was memory for them.
     fn run(&self, is_given_up: impl Fn() -> bool) -> Result<Option<Vec<u8>>, PictureError> {
         let Self {
             image,
             fit,
-            size,
+            target,
             limits,
             memory,
         } = self;
@@ -111,14 +111,14 @@ impl Job {
         if is_given_up() {
             return Ok(None);
         }
-        let needed = preprocess::memory(image, *fit, *size, limits)?;
+        let needed = preprocess::memory(image, *fit, *target, limits)?;
         // Who holds some and waits for more may wait for another who does.
         drop(headers);
         let _held = hold(memory, needed, limits);
         if is_given_up() {
             return Ok(None);
         }
-        preprocess::decode_and_fit(image, *fit, *size, limits).map(Some)
+        preprocess::decode_and_fit(image, *fit, *target, limits).map(Some)
     }
 }
 
@@ -143,6 +143,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::preprocess::Size;
     use crate::serving::Admission;
 
     /// The header of a BMP of one pixel, which is missing.
@@ -163,7 +164,7 @@ mod tests {
         let admission = Admission::new(2);
         let is_done = |image: Bytes| {
             let permit = admission.try_admit().expect("a place");
-            let decode = decoding.decode(image, Fit::Auto, Size::MNIST, permit);
+            let decode = decoding.decode(image, Fit::Auto, Size::MNIST.into(), permit);
             decode.now_or_never().is_some()
         };
         assert!(is_done(bmp_without_pixels()));
@@ -178,7 +179,7 @@ mod tests {
         let job = |image| Job {
             image,
             fit: Fit::Auto,
-            size: Size::MNIST,
+            target: Size::MNIST.into(),
             limits: Limits::default(),
             memory: Arc::new(Semaphore::new(Limits::default().max_memory as usize)),
         };

@@ -2,7 +2,7 @@
 
 use super::NotFound;
 use super::batcher;
-use crate::preprocess::PictureError;
+use crate::preprocess::{PictureError, Target};
 use crate::telemetry::Rejection;
 
 /// Why there is no answer.
@@ -13,17 +13,16 @@ pub enum Error {
     NoInput,
     /// Pixels for another size of picture.
     #[error(
-        "pixels has {found} bytes; model '{model}' takes {expected}: {width}x{height} grey values, row by row"
+        "pixels has {found} bytes; model '{model}' takes {expected}: {}x{} {}, row by row",
+        .picture.size.width, .picture.size.height, .picture.colours
     )]
     PixelCount {
         /// Bytes sent.
         found: usize,
         /// Bytes the model takes.
         expected: usize,
-        /// Picture width.
-        width: usize,
-        /// Picture height.
-        height: usize,
+        /// The picture that it takes.
+        picture: Target,
         /// The model.
         model: String,
     },
@@ -77,8 +76,8 @@ pub enum Error {
     /// No such model or version.
     #[error(transparent)]
     NotFound(#[from] NotFound),
-    /// The model does not classify grey pictures.
-    #[error("model '{model}' does not classify grey pictures: it {reason}")]
+    /// The model does not classify pictures.
+    #[error("model '{model}' does not classify pictures: it {reason}")]
     NotAClassifier {
         /// The model.
         model: String,

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use super::Model;
 use super::batcher::{self, Batcher, Measured};
-use super::classifier::{Classifier, LabelsError, NotAClassifier, PixelRange, labels_beside};
+use super::classifier::{
+    Classifier, FirstAnswers, LabelsError, NotAClassifier, Pictures, labels_beside,
+};
 use crate::network::{self, Backend, Network};
 use crate::source::{Format, Source, SourceError};
 use crate::telemetry::{ModelInfo, ModelInstruments, Telemetry};
@@ -39,8 +41,8 @@ impl Entry {
 pub struct Options {
     /// Burn's backend.
     pub backend: Backend,
-    /// What input values the model was trained on.
-    pub pixel_range: PixelRange,
+    /// What is said of the pictures that the model was trained on.
+    pub pictures: Pictures,
     /// How requests become batches.
     pub batcher: batcher::Config,
     /// Whether requests are answered meanwhile: what loads then gives way to them.
@@ -115,7 +117,10 @@ fn announce(model: &Model, options: Options, started: Instant) {
             version = model.version,
             %backend,
             parameters,
-            pixels = if classifier.pixel_scale == 1.0 { "0-255" } else { "0-1" },
+            pixels = %classifier.chosen.range,
+            because = classifier.chosen.why,
+            resize = %classifier.picture.filter,
+            outputs = classifier.meaning.name(),
             labels = classifier.labels.is_some(),
             ?elapsed,
             "model loaded"
@@ -158,7 +163,7 @@ fn prepare_apart(entry: &Entry, options: Options) -> Result<Prepared, LoadError>
 
 fn prepare(entry: &Entry, options: Options) -> Result<Prepared, LoadError> {
     let (model, format) = entry.source.read()?;
-    let mut classifier = Classifier::of(&model, options.pixel_range);
+    let mut classifier = Classifier::of(&model, options.pictures);
     let network = Network::new(model, options.backend).map_err(|error| entry.error(error))?;
     if let Ok(classifier) = &mut classifier {
         check_scores(&network).map_err(|reason| entry.error(reason))?;
@@ -206,6 +211,7 @@ impl Prepared {
             },
             network: self.network,
             batcher: batcher.map_err(|error| entry.error(error))?,
+            first_answers: FirstAnswers::of(self.classifier.as_ref().ok()),
             classifier: self.classifier,
             instruments,
         })

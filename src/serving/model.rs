@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::batcher::Batcher;
-use super::classifier::{Classifier, NotAClassifier};
+use super::classifier::{Classifier, FirstAnswers, NotAClassifier};
 use crate::network::Network;
 use crate::telemetry::ModelInstruments;
 
@@ -21,8 +21,10 @@ pub struct Model {
     pub network: Arc<Network>,
     /// Requests go in here.
     pub batcher: Batcher,
-    /// The model as a classifier of grey pictures, or why it is none.
+    /// The model as a classifier of pictures, or why it is none.
     pub classifier: Result<Classifier, NotAClassifier>,
+    /// Where what its pixels become was guessed, and it tells no digits: whether its answers look as if that was wrong.
+    pub(crate) first_answers: Option<FirstAnswers>,
     /// Where its answers are counted.
     pub instruments: ModelInstruments,
 }

@@ -13,8 +13,9 @@ const SNIPPETS = {
   grpcurl: (file) => {
     const members = [`\\"image\\":\\"$(base64 < ${file} | tr -d '\\n')\\"`];
     if (call.model) members.push(`\\"model\\":${inDoubleQuotes(JSON.stringify(call.model))}`);
-    if (call.fit) members.push(`\\"fit\\":\\"FIT_${call.fit.toUpperCase()}\\"`);
-    return `grpcurl -plaintext -d "{${members.join(",")}}" \\\n  ${location.hostname}:${GRPC_PORT} mnist.v1.MnistService/Predict`;
+    // The service of digits for digits; the other one says classes, and fits pictures as the model wants them.
+    const method = call.fit ? "kiln.v1.ClassifierService/Classify" : "mnist.v1.MnistService/Predict";
+    return `grpcurl -plaintext -d "{${members.join(",")}}" \\\n  ${location.hostname}:${GRPC_PORT} ${method}`;
   },
 
   python: (file, query) => `import json, urllib.request

@@ -95,9 +95,9 @@ impl<'a> Answered<'a> {
 impl Input {
     fn of(shown: &Shown) -> Self {
         Self {
-            width: shown.size.width,
-            height: shown.size.height,
-            channels: 1,
+            width: shown.picture.size.width,
+            height: shown.picture.size.height,
+            channels: shown.picture.colours.channels(),
             pixels: STANDARD.encode(&shown.pixels),
         }
     }

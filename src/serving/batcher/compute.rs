@@ -129,8 +129,10 @@ impl Compute {
         let mut inputs = Vec::with_capacity(size * self.network.input_len());
         for request in batch {
             match &request.input.values {
-                Values::Pixels { bytes, scale } => {
-                    inputs.extend(bytes.iter().map(|&byte| f32::from(byte) * scale));
+                Values::Pixels { bytes, encoding } => {
+                    for picture in bytes.chunks(self.network.input_len().max(1)) {
+                        encoding.encode(picture, &mut inputs);
+                    }
                 }
                 Values::Floats(values) => inputs.extend_from_slice(values),
             }

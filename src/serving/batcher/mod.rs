@@ -26,6 +26,7 @@ use queue::Queue;
 #[cfg(doc)]
 use crate::network::Network;
 use crate::serving::Permit;
+use crate::serving::classifier::Encoding;
 use crate::telemetry::{ModelInstruments, Telemetry};
 
 /// The longest forward pass of one example that is computed on the thread that reads requests:
@@ -56,24 +57,24 @@ pub struct Input {
 /// Input values, as they came.
 #[derive(Debug)]
 pub enum Values {
-    /// Bytes, each of which times `scale` is an input value.
+    /// The pixels of pictures.
     Pixels {
         /// One byte a value.
         bytes: Bytes,
-        /// From a byte to an input value.
-        scale: f32,
+        /// From bytes to input values.
+        encoding: Encoding,
     },
     /// The input values.
     Floats(Vec<f32>),
 }
 
 impl Input {
-    /// One example whose values are bytes times `scale`.
+    /// One picture.
     #[must_use]
-    pub fn pixels(bytes: Bytes, scale: f32) -> Self {
+    pub fn pixels(bytes: Bytes, encoding: Encoding) -> Self {
         Self {
             examples: 1,
-            values: Values::Pixels { bytes, scale },
+            values: Values::Pixels { bytes, encoding },
         }
     }
 
@@ -93,9 +94,9 @@ impl Input {
             let end = examples.min(begin + most);
             let range = begin * length..end * length;
             let values = match &values {
-                Values::Pixels { bytes, scale } => Values::Pixels {
+                Values::Pixels { bytes, encoding } => Values::Pixels {
                     bytes: bytes.slice(range),
-                    scale: *scale,
+                    encoding: encoding.clone(),
                 },
                 Values::Floats(values) => Values::Floats(values[range].to_vec()),
             };

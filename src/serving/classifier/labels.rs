@@ -16,7 +16,7 @@ pub struct LabelsError {
 }
 
 /// The labels in `model.labels.txt`, or else in `labels.txt`, in the folder of `model.keras`; none
-/// if neither is there. One a line, as many as the model has classes.
+/// if neither is there. One a line, as many as the model has classes, with or without their numbers before them.
 ///
 /// # Errors
 /// A file that is there and cannot be read, is too long, or has another number of lines.
@@ -47,7 +47,18 @@ pub(in crate::serving) fn beside(
             if lines == 1 { "" } else { "s" }
         )));
     }
-    Ok(Some(labels))
+    Ok(Some(without_numbers(labels)))
+}
+
+/// The labels alone, if each stands behind its own number, as Teachable Machine writes them: "0 Cat".
+fn without_numbers(labels: Vec<String>) -> Vec<String> {
+    let own = |(number, line): (usize, &String)| {
+        let rest = line.strip_prefix(&number.to_string())?;
+        let label = rest.trim_start();
+        (label.len() < rest.len() && !label.is_empty()).then(|| label.to_owned())
+    };
+    let all: Option<Vec<_>> = labels.iter().enumerate().map(own).collect();
+    all.unwrap_or(labels)
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -65,6 +76,25 @@ fn read(path: &Path) -> std::io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_may_stand_behind_their_numbers() {
+        let own = |labels: &[&str]| labels.iter().map(|&label| label.to_owned()).collect();
+        let read = |labels: &[&str]| without_numbers(own(labels));
+        assert_eq!(
+            read(&["0 Cat", "1 Big dog", "2  3 mice"]),
+            ["Cat", "Big dog", "3 mice"]
+        );
+        for labels in [
+            &["0 Cat", "2 Dog"][..],
+            &["0 Cat", "Dog"],
+            &["0", "1"],
+            &["0Cat", "1Dog"],
+            &["1 Cat", "2 Dog"],
+        ] {
+            assert_eq!(read(labels), labels);
+        }
+    }
 
     #[test]
     fn the_models_own_labels_come_before_the_folders() {
