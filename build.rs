@@ -17,24 +17,31 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(feature = "server")]
 mod protos {
-    use std::{env, error::Error, fs, path::PathBuf};
+    use std::{
+        env,
+        error::Error,
+        fs,
+        path::{Path, PathBuf},
+    };
 
     use prost::Message;
 
-    const PROTOS: [&str; 1] = ["proto/mnist/v1/mnist.proto"];
+    const PROTOS: [&str; 2] = ["mnist/v1/mnist.proto", "kiln/v1/classifier.proto"];
 
     pub fn compile() -> Result<(), Box<dyn Error>> {
-        // tonic-prost-build emits no rerun-if-changed for descriptor sets.
-        for proto in PROTOS {
-            println!("cargo::rerun-if-changed={proto}");
-        }
-        let descriptors = protox::compile(PROTOS, ["proto"])?;
         let out = PathBuf::from(env::var("OUT_DIR")?);
-        // Server reflection answers from this.
-        fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-        tonic_prost_build::configure()
-            .bytes(".")
-            .compile_fds(descriptors)?;
+        for proto in PROTOS {
+            // tonic-prost-build emits no rerun-if-changed for descriptor sets.
+            println!("cargo::rerun-if-changed=proto/{proto}");
+            let descriptors = protox::compile([proto], ["proto"])?;
+            // Server reflection answers from this.
+            let name = Path::new(proto).with_extension("bin");
+            let name = name.file_name().ok_or("a proto without a name")?;
+            fs::write(out.join(name), descriptors.encode_to_vec())?;
+            tonic_prost_build::configure()
+                .bytes(".")
+                .compile_fds(descriptors)?;
+        }
         Ok(())
     }
 }

@@ -252,7 +252,11 @@ async fn a_server_that_is_full_says_so_and_when_to_come_back() {
 async fn reflection_tells_of_every_service_in_both_versions() {
     use tonic_reflection::pb::{v1, v1alpha};
     let server = Server::start(&[]);
-    let wanted = ["grpc.health.v1.Health", "mnist.v1.MnistService"];
+    let wanted = [
+        "grpc.health.v1.Health",
+        "kiln.v1.ClassifierService",
+        "mnist.v1.MnistService",
+    ];
     let channel = server.channel().await;
 
     let ask = v1::ServerReflectionRequest {

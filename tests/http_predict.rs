@@ -421,7 +421,8 @@ fn the_models_are_listed() {
     let one = |name: &str| {
         json!({
             "name": name, "version": "1", "classifier": true, "digits": true,
-            "picture": { "width": 28, "height": 28, "channels": 1 }, "classes": 10, "labels": null,
+            "picture": { "width": 28, "height": 28, "channels": 1 }, "outputs": "probabilities",
+            "classes": 10, "labels": null,
         })
     };
     assert_eq!(

@@ -1,10 +1,18 @@
-//! What the protos in `proto/` compile to.
+//! What the protos in `proto/` compile to, and what reflection tells of each.
 
-/// `mnist.v1`: Kiln's own service.
+/// `mnist.v1`: which digit a picture shows.
 #[allow(missing_docs, clippy::pedantic)]
 pub mod mnist {
     tonic::include_proto!("mnist.v1");
 }
 
-/// Every service's descriptors, for reflection.
-pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+/// `kiln.v1`: what a picture shows.
+#[allow(missing_docs, clippy::pedantic)]
+pub mod kiln {
+    tonic::include_proto!("kiln.v1");
+}
+
+/// The descriptors of `mnist.v1`.
+pub const MNIST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mnist.bin"));
+/// The descriptors of `kiln.v1`.
+pub const CLASSIFIER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/classifier.bin"));

@@ -77,6 +77,7 @@ fn the_options_that_are_described_are_those_that_are_read() {
         let values = match &schema["enum"] {
             Value::Array(values) => values.iter().map(|v| v.as_str().unwrap()).collect(),
             _ if schema["type"] == "boolean" => vec!["true", "false"],
+            _ if schema["type"] == "integer" => vec!["1", "7"],
             _ => vec!["x"],
         };
         let read = |value: &str| {
@@ -86,7 +87,7 @@ fn the_options_that_are_described_are_those_that_are_read() {
         let read_all: BTreeSet<_> = values.iter().map(|value| read(value).unwrap()).collect();
         assert_eq!(read_all.len(), values.len(), "{name} is not read");
         if values.len() > 1 {
-            for other in ["x", "1", ""] {
+            for other in ["x", "0", ""] {
                 assert!(read(other).is_err(), "{name} may be more than {values:?}");
             }
         }

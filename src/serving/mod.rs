@@ -13,6 +13,7 @@ mod error;
 mod infer;
 mod load;
 mod model;
+mod ranking;
 mod repository;
 mod span;
 
@@ -28,6 +29,7 @@ pub use error::Error;
 pub use infer::{InferRequest, Outputs};
 pub use load::{Entry, LoadError, Options, Reason, load};
 pub use model::Model;
+pub use ranking::{Ranked, USUAL_TOP};
 pub use repository::{NotFound, Repository};
 
 use crate::preprocess;

@@ -9,9 +9,11 @@ use opentelemetry::metrics::{BoundHistogram, Histogram, Meter};
 use super::{CALL_SECONDS, OTHER};
 
 /// Every method the server has, without the leading slash. A label never comes from a request.
-const METHODS: [&str; 6] = [
+const METHODS: [&str; 8] = [
     "mnist.v1.MnistService/Predict",
     "mnist.v1.MnistService/PredictStream",
+    "kiln.v1.ClassifierService/Classify",
+    "kiln.v1.ClassifierService/ClassifyStream",
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/Watch",
     "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -136,7 +136,8 @@ fn a_file_that_is_no_model_is_told_for_what_it_is() {
 }
 
 /// A network from four values to one, as for a question of yes or no.
-fn yes_or_no() -> Model {
+/// A model that gives one number, such as a price.
+fn a_number() -> Model {
     let node = |name: &str, layer, inputs, output_shape, weights| Node {
         name: name.to_owned(),
         class: name.to_owned(),
@@ -154,14 +155,14 @@ fn yes_or_no() -> Model {
     let dense = Layer::Dense(Dense {
         units: 1,
         use_bias: false,
-        activation: Activation::Sigmoid,
+        activation: Activation::Linear,
     });
     let nodes = vec![
         node("input", Layer::Input, vec![], vec![4], vec![]),
         node("dense", dense, vec![0], vec![1], vec![kernel]),
     ];
     let description = Description {
-        name: "yes-or-no".to_owned(),
+        name: "price".to_owned(),
         keras_version: "3".to_owned(),
         nodes,
         summary: Summary::default(),
@@ -172,14 +173,14 @@ fn yes_or_no() -> Model {
 #[test]
 fn a_model_that_answers_no_pictures_is_told_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let yes_or_no_file = folder.path().join("yes-or-no.safetensors");
-    fs::write(&yes_or_no_file, to_safetensors(&yes_or_no()).unwrap()).unwrap();
+    let price = folder.path().join("price.safetensors");
+    fs::write(&price, to_safetensors(&a_number()).unwrap()).unwrap();
     for (model, said) in [
         (
-            file("tests/fixtures/keras/inference_only.keras"),
-            "takes [8, 8, 3]",
+            file("tests/fixtures/keras/half_precision.keras"),
+            "takes [5]",
         ),
-        (yes_or_no_file, "Dense(1, \"sigmoid\")"),
+        (price, "Dense(1, \"sigmoid\")"),
     ] {
         let predict = ["predict", "--local", "examples/seven.png", "--model"];
         let (code, _, err) = run(kiln().args(predict).arg(&model));

@@ -11,7 +11,11 @@ import grpc
 from front import Front, answers, spawn, stop
 from report import Report
 
-PREDICTIONS = ["/mnist.v1.MnistService/Predict", "/inference.GRPCInferenceService/ModelInfer"]
+PREDICTIONS = [
+    "/mnist.v1.MnistService/Predict",
+    "/kiln.v1.ClassifierService/Classify",
+    "/inference.GRPCInferenceService/ModelInfer",
+]
 STREAM = "/mnist.v1.MnistService/PredictStream"
 LARGEST = 8 * 2**20  # Kiln's --max-message-bytes
 ADDRESSES = [f"127.0.0.{21 + number}" for number in range(6)]

@@ -70,6 +70,7 @@ async def main():
     unary, streamed = grpc.unary_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
     for service, methods in {
         "mnist.v1.MnistService": {"Predict": unary(predict), "PredictStream": streamed(stream)},
+        "kiln.v1.ClassifierService": {"Classify": unary(predict)},
         "inference.GRPCInferenceService": {"ModelInfer": unary(predict)},
         "grpc.health.v1.Health": {"Check": unary(health)},
     }.items():

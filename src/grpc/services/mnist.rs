@@ -5,34 +5,26 @@ use std::sync::Arc;
 
 use tonic::Status;
 
+use super::pictures::{Pictures, no_fit};
 use super::service::{Parts, Service};
 use crate::grpc::call::stream::Items;
 use crate::grpc::call::{Answering, Call, status};
 use crate::grpc::proto::mnist as pb;
 pub(crate) use crate::grpc::proto::mnist::mnist_service_server::SERVICE_NAME as NAME;
 use crate::preprocess::Fit;
-use crate::serving::batcher::Lane;
-use crate::serving::{Answer, Caller, Permit, Picture, PictureRequest, Serving};
-use crate::telemetry::{Rejection, Telemetry};
+use crate::serving::{Answer, Permit, Picture, PictureRequest};
 
 /// Answers for the digit service.
-pub(crate) struct Mnist {
-    serving: Arc<Serving>,
-    telemetry: Arc<Telemetry>,
-    /// Of the thread that the calls are read on.
-    lane: Lane,
-}
+pub(crate) struct Mnist(Pictures);
 
 impl Service for Arc<Mnist> {
     fn answer(&self, call: Call) -> Answering {
         call.reading.predicts();
         let (mnist, client) = (Arc::clone(self), call.client);
         match call.method() {
-            // Before its message is read: a refusal must cost less than an answer.
-            "Predict" if mnist.is_full(&call) => call.refuse(status::full()),
-            // It has no place before its message is whole, or clients that send slowly would hold them all.
+            "Predict" if mnist.0.is_full(&call) => call.refuse(status::full()),
             "Predict" => call.unary(async move |request| {
-                let permit = mnist.serving.admit()?;
+                let permit = mnist.0.admit()?;
                 mnist.predict(client, request, permit).await
             }),
             "PredictStream" => call.stream(PredictStream { mnist, client }),
@@ -43,20 +35,7 @@ impl Service for Arc<Mnist> {
 
 impl Mnist {
     pub fn new(parts: &Parts<'_>) -> Self {
-        Self {
-            serving: Arc::clone(parts.serving),
-            telemetry: Arc::clone(parts.telemetry),
-            lane: parts.lane.clone(),
-        }
-    }
-
-    /// Whether a call more is too many, which is counted.
-    fn is_full(&self, call: &Call) -> bool {
-        let full = call.reading.is_late() || self.serving.is_full();
-        if full {
-            self.telemetry.rejected(Rejection::QueueFull);
-        }
-        full
+        Self(Pictures::new(parts))
     }
 
     async fn predict(
@@ -65,12 +44,8 @@ impl Mnist {
         request: pb::PredictRequest,
         permit: Permit,
     ) -> Result<pb::PredictResponse, Status> {
-        let caller = Caller {
-            client: Some(client),
-            lane: Some(&self.lane),
-        };
-        let answer = self.serving.classify(read(request)?, permit, caller);
-        Ok(answer.await?.into())
+        let answer = self.0.classify(client, read(request)?, permit).await?;
+        Ok(answer.into())
     }
 }
 
@@ -85,7 +60,7 @@ impl Items for PredictStream {
     type Answer = pb::PredictResponse;
 
     async fn place(&self) -> Permit {
-        self.mnist.serving.wait_for_place().await
+        self.mnist.0.wait_for_place().await
     }
 
     async fn answer(
@@ -109,10 +84,7 @@ impl Items for PredictStream {
 
 fn read(request: pb::PredictRequest) -> Result<PictureRequest, Status> {
     use pb::predict_request::Input as Sent;
-    let fit = pb::Fit::try_from(request.fit).map_err(|_| {
-        let (fit, values) = (request.fit, "0 (unspecified), 1 (resize) or 2 (digit)");
-        Status::invalid_argument(format!("fit is {fit}; it must be {values}"))
-    })?;
+    let fit = pb::Fit::try_from(request.fit).map_err(|_| no_fit(request.fit))?;
     Ok(PictureRequest {
         input: request.input.map(|input| match input {
             Sent::Image(image) => Picture::Image(image),

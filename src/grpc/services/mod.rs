@@ -1,7 +1,9 @@
 //! The services. A new one is a file, a row of [`TABLE`], and names for the labels of its methods in `telemetry`.
 
+mod classifier;
 pub(crate) mod health;
 mod mnist;
+mod pictures;
 mod reflection;
 mod service;
 
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use tonic_reflection::pb as reflected;
 pub use tonic_reflection::server::Error;
 
+use self::classifier::Classifier;
 use self::mnist::Mnist;
 pub(crate) use self::service::Parts;
 use self::service::{Generated, Service};
@@ -30,13 +33,20 @@ pub(super) struct Row {
 }
 
 /// All services. The first one is found first, so it is the one that is called most.
-static TABLE: [Row; 4] = [
+static TABLE: [Row; 5] = [
     Row {
         name: mnist::NAME,
-        descriptors: proto::DESCRIPTORS,
+        descriptors: proto::MNIST,
         has_health: true,
         take_streams: &["PredictStream"],
         build: |parts| Ok(Box::new(Arc::new(Mnist::new(parts)))),
+    },
+    Row {
+        name: classifier::NAME,
+        descriptors: proto::CLASSIFIER,
+        has_health: true,
+        take_streams: &["ClassifyStream"],
+        build: |parts| Ok(Box::new(Arc::new(Classifier::new(parts)))),
     },
     Row {
         name: health::NAME,

@@ -4,10 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::serving::{Answer, Shown};
-
-/// The classes that are listed, the most probable first.
-const BEST: usize = 5;
+use crate::serving::{Answer, Ranked, Shown};
 
 #[derive(Serialize)]
 pub(super) struct Answered<'a> {
@@ -19,6 +16,7 @@ pub(super) struct Answered<'a> {
     probabilities: &'a [f32],
     model: &'a str,
     version: &'a str,
+    /// The best, the most probable first.
     classes: Vec<Class>,
     timing: Timing,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,45 +42,27 @@ struct Input {
     width: usize,
     height: usize,
     channels: usize,
-    /// In Base64: grey values, row by row, light ink on dark.
+    /// In Base64: bytes row by row, all channels of a pixel together.
     pixels: String,
 }
 
 impl<'a> Answered<'a> {
-    pub fn of(answer: &'a Answer) -> Self {
-        let classifier = answer.model.classifier.as_ref().ok();
-        let labels = classifier.and_then(|classifier| classifier.labels.as_ref());
-        let label = |class: usize| {
-            let name = labels.and_then(|labels| labels.get(class).cloned());
-            name.unwrap_or_else(|| class.to_string())
+    /// With its `top` best classes.
+    pub fn of(answer: &'a Answer, top: usize) -> Self {
+        let class = |ranked: Ranked| Class {
+            class: ranked.index,
+            label: ranked.label,
+            probability: ranked.probability,
         };
-        let probabilities = &answer.probabilities;
-        let mut classes: Vec<usize> = (0..probabilities.len()).collect();
-        // Of equal ones the first, as the answer has it.
-        let order = |a: &usize, b: &usize| {
-            let by_probability = probabilities[*b].total_cmp(&probabilities[*a]);
-            by_probability.then(a.cmp(b))
-        };
-        if classes.len() > BEST {
-            classes.select_nth_unstable_by(BEST, order);
-            classes.truncate(BEST);
-        }
-        classes.sort_unstable_by(order);
+        let number = answer.class.to_string();
         Self {
-            digit: answer.class.to_string(),
-            label: label(answer.class),
+            label: answer.label.clone().unwrap_or_else(|| number.clone()),
+            digit: number,
             confidence: answer.confidence,
-            probabilities,
+            probabilities: &answer.probabilities,
             model: &answer.model.name,
             version: &answer.model.version,
-            classes: classes
-                .into_iter()
-                .map(|class| Class {
-                    class,
-                    label: label(class),
-                    probability: probabilities[class],
-                })
-                .collect(),
+            classes: answer.top(top).into_iter().map(class).collect(),
             timing: Timing {
                 queue_us: answer.timing.queue_micros(),
                 compute_us: answer.timing.compute_micros(),

@@ -36,6 +36,8 @@ struct Sent<'a> {
     fit: Option<String>,
     #[serde(default, deserialize_with = "said")]
     show_input: Option<bool>,
+    #[serde(default, deserialize_with = "said")]
+    top_k: Option<u32>,
 }
 
 fn said<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -70,6 +72,9 @@ pub(super) fn read(
         }
     }
     options.show_input = sent.show_input.unwrap_or(options.show_input);
+    if let Some(count) = sent.top_k {
+        options.set("top_k", &count.to_string())?;
+    }
     match (sent.image, sent.pixels, sent.values) {
         (Some(Text(text)), None, None) => {
             let encoded = encoded(&text)?;

@@ -72,13 +72,26 @@ async fn predict(
     drop(body);
     // It has no place before it is whole, or clients that send slowly would hold them all.
     let permit = door.serving.admit()?;
-    let (request, _held) = understand(door, received).await?;
+    let Asked {
+        request,
+        top,
+        _held,
+    } = understand(door, received).await?;
     let caller = Caller {
         client: Some(asking.client),
         lane: door.lane.as_ref(),
     };
     let answer = door.serving.classify(request, permit, caller).await?;
-    Ok(as_json(&Answered::of(&answer)))
+    Ok(as_json(&Answered::of(&answer, top)))
+}
+
+/// What is asked.
+struct Asked {
+    request: PictureRequest,
+    /// How many classes to list.
+    top: usize,
+    /// The memory that it takes.
+    _held: Held,
 }
 
 /// A request that is whole.
@@ -145,8 +158,7 @@ fn leave(door: &Door, head: &Parts, body: Incoming) {
     }
 }
 
-/// What is asked, and the memory that it takes.
-async fn understand(door: &Door, received: Received) -> Result<(PictureRequest, Held), Problem> {
+async fn understand(door: &Door, received: Received) -> Result<Asked, Problem> {
     let invalid = |problem| invalid(door, problem);
     if matches!(received.media, Media::Picture) || received.whole.bytes.len() <= SMALL {
         return received.take_apart().map_err(invalid);
@@ -162,7 +174,7 @@ async fn understand(door: &Door, received: Received) -> Result<(PictureRequest, 
 }
 
 impl Received {
-    fn take_apart(self) -> Result<(PictureRequest, Held), Problem> {
+    fn take_apart(self) -> Result<Asked, Problem> {
         let Self {
             media,
             mut options,
@@ -173,7 +185,11 @@ impl Received {
             Media::Form { boundary } => Picture::Image(image_of(&bytes, &boundary, &mut options)?),
             Media::Json => json::read(&bytes, &mut options, &mut held)?,
         };
-        Ok((options.request(picture), held))
+        Ok(Asked {
+            top: options.top_k,
+            request: options.request(picture),
+            _held: held,
+        })
     }
 }
 

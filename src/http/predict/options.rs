@@ -2,18 +2,32 @@
 
 use crate::http::problem::Problem;
 use crate::preprocess::Fit;
-use crate::serving::{Picture, PictureRequest};
+use crate::serving::{Picture, PictureRequest, USUAL_TOP};
 
 /// Longest value that is shown back, in characters.
 const SHOWN: usize = 64;
 
 /// The options of a request; what is said last counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::http) struct Options {
     pub model: String,
     pub version: String,
     pub fit: Fit,
     pub show_input: bool,
+    /// How many classes to list, at least one.
+    pub top_k: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            model: String::new(),
+            version: String::new(),
+            fit: Fit::default(),
+            show_input: false,
+            top_k: USUAL_TOP,
+        }
+    }
 }
 
 impl Options {
@@ -36,6 +50,12 @@ impl Options {
                     "false" => false,
                     _ => return Err(unknown("show_input", value, "true or false")),
                 }
+            }
+            "top_k" => {
+                let count = value.parse::<u32>().ok().filter(|&count| count > 0);
+                let count =
+                    count.ok_or_else(|| unknown("top_k", value, "a whole number from 1 on"));
+                self.top_k = count? as usize;
             }
             _ => {}
         }

@@ -172,15 +172,17 @@ fn of_statistics(node: &Node, [mean, variance]: [&str; 2]) -> Option<(PixelRange
 /// Why there is nothing but a guess, and what else it may be.
 fn nothing_tells(model: &Model) -> String {
     /// Backbones of `keras.applications` that are named so, and what their `preprocess_input` does.
-    const BACKBONES: [(&str, &str); 10] = [
+    const BACKBONES: [(&str, &str); 12] = [
         ("mobilenet", "tf"),
         ("xception", "tf"),
         ("inception", "tf"),
         ("nasnet", "tf"),
         ("vgg", "caffe"),
+        ("resnet50v2", "tf"),
+        ("resnet101v2", "tf"),
+        ("resnet152v2", "tf"),
         ("resnet101", "caffe"),
         ("resnet152", "caffe"),
-        ("resnet50v2", "tf"),
         ("resnet50", "caffe"),
         ("densenet", "torch"),
     ];
