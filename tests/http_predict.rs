@@ -243,6 +243,40 @@ fn problem(answer: &wire::Answer) -> Value {
     problem
 }
 
+/// An uncompressed scan of a seven on A4 at 300 dpi, in colour: 26 MB.
+fn scan() -> Vec<u8> {
+    let (width, height) = (2480_usize, 3508_usize);
+    let size = 54 + 3 * width * height;
+    let mut file = b"BM".to_vec();
+    for field in [size, 0, 54, 40, width, height, 24 << 16 | 1] {
+        file.extend(u32::try_from(field).unwrap().to_le_bytes());
+    }
+    file.resize(54, 0);
+    for y in (0..height).rev() {
+        for x in 0..width {
+            let (u, v) = (x as f32 / 1000.0 - 0.7, y as f32 / 1500.0 - 0.6);
+            let is_inside = (0.0..1.0).contains(&u) && (0.0..1.0).contains(&v);
+            let is_ink = is_inside && (v < 0.12 || (u + 0.6 * v - 0.93).abs() < 0.08);
+            file.extend(if is_ink {
+                [90, 30, 40]
+            } else {
+                [235, 240, 245]
+            });
+        }
+    }
+    file
+}
+
+#[tokio::test]
+async fn a_scan_of_many_megabytes_is_answered_by_default_over_both_doors() {
+    let server = Server::start(&[]);
+    let scan = scan();
+    let http = Client::connect(server.http).predict("", "image/bmp", &scan);
+    let grpc = over_grpc(&server, Input::Image(scan.into()), Fit::Unspecified).await;
+    assert_eq!(grpc.digit, 7);
+    assert_same(&http, &grpc);
+}
+
 #[tokio::test]
 async fn errors_are_problem_details_in_the_words_of_grpc() {
     let server = Server::start(&["--max-message-bytes=100000"]);

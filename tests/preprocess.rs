@@ -449,6 +449,42 @@ fn a_circle_or_a_box_round_the_digit_is_no_part_of_it() {
         let (x, y) = ((x - 190.0).abs() - 75.0, (y - 112.0).abs() - 95.0);
         x.max(y).abs() < 3.0
     });
+    assert_is_no_part_of_the_digit("a box of dashes", |x, y| {
+        let (dx, dy) = ((x - 190.0).abs() - 75.0, (y - 112.0).abs() - 95.0);
+        dx.max(dy).abs() < 3.0 && ((x + y) / 14.0) as usize % 2 == 0
+    });
+}
+
+#[test]
+fn a_frame_along_the_border_is_no_part_of_a_digit_that_is_much_fainter() {
+    let clean = fit(&seven([0; 3], [255; 3]), Fit::Digit);
+    let page = bmp(300, 400, |x, y| {
+        let is_frame = !(6..294).contains(&x) || !(6..394).contains(&y);
+        let level = if is_ink(x, y, (150.0, 40.0)) {
+            150
+        } else {
+            255
+        };
+        [if is_frame { 0 } else { level }; 3]
+    });
+    let difference = mean_difference(&clean, &fit(&page, Fit::Digit));
+    assert!(difference <= 4.0, "{difference}");
+}
+
+#[test]
+fn the_edge_of_a_shadow_across_the_digit_does_not_show() {
+    let clean = fit(&seven([30; 3], [230; 3]), Fit::Digit);
+    let page = bmp(300, 400, |x, y| {
+        let light = if x + y < 320 { 1.0 } else { 0.5 };
+        let level = if is_ink(x, y, (150.0, 40.0)) {
+            30.0
+        } else {
+            230.0
+        };
+        [(level * light) as u8; 3]
+    });
+    let difference = mean_difference(&clean, &fit(&page, Fit::Digit));
+    assert!(difference <= 8.0, "{difference}");
 }
 
 #[test]
@@ -573,7 +609,11 @@ fn noise_for_a_large_model_ends_with_the_time_it_may_take() {
     };
     // Minutes without a limit.
     let fitted = decode_and_fit(&page, Fit::Digit, size, &Limits::default());
-    assert!(matches!(fitted, Err(PictureError::TooSlow { .. })));
+    assert!(
+        matches!(fitted, Err(PictureError::TooSlow { .. })),
+        "{:?}",
+        fitted.map(|values| values.len())
+    );
 }
 
 #[test]

@@ -27,7 +27,7 @@ Examples:
   kiln serve
   kiln serve --model model.keras
   kiln serve --http-listen 8080 --grpc-listen localhost:50052
-  KILN_THREADS=2 kiln serve --batch-delay 2ms --max-message-bytes 32MiB")]
+  KILN_THREADS=2 kiln serve --batch-delay 2ms --max-message-bytes 8MiB")]
 pub(super) struct Args {
     /// Where gRPC is answered: an address with a port, or a port alone
     #[arg(
@@ -70,7 +70,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", env = "KILN_MAX_REQUESTS", default_value_t = 2048, value_parser = values::count)]
     max_requests: u64,
     /// Largest request message
-    #[arg(long, value_name = "BYTES", env = "KILN_MAX_MESSAGE_BYTES", default_value_t = 8 << 20, value_parser = values::bytes)]
+    #[arg(long, value_name = "BYTES", env = "KILN_MAX_MESSAGE_BYTES", default_value_t = preprocess::Limits::default().max_bytes as u64, value_parser = values::bytes)]
     max_message_bytes: u64,
     /// Most bytes of messages that all requests together may hold, items of streams half of them and one client a
     /// quarter; raised to four times the largest request

@@ -61,10 +61,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 8 MiB, 64 million pixels (a telephone takes 50, a scanner 35 of a page), 512 MiB, 2 seconds.
+    /// 64 MiB (a scan of a page in colour takes 50 as a PNG), 64 million pixels (a telephone takes 50, a scanner 35 of a
+    /// page), 512 MiB, 2 seconds.
     fn default() -> Self {
         Self {
-            max_bytes: 8 << 20,
+            max_bytes: 64 << 20,
             max_pixels: 64_000_000,
             max_memory: 512 << 20,
             time: Duration::from_secs(2),

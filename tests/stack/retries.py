@@ -17,7 +17,7 @@ PREDICTIONS = [
     "/inference.GRPCInferenceService/ModelInfer",
 ]
 STREAM = "/mnist.v1.MnistService/PredictStream"
-LARGEST = 8 * 2**20  # Kiln's --max-message-bytes
+LARGEST = 8 * 2**20  # What envoy.yaml keeps
 ADDRESSES = [f"127.0.0.{21 + number}" for number in range(6)]
 
 

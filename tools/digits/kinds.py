@@ -3,7 +3,7 @@
 
     python tools/digits/kinds.py FOLDER --each 100 [--kinds KIND ...] [--split train] [--seed 1]
 
-Needs numpy, opencv-python-headless and, for half of the digits, the MNIST files; the others are drawn with strokes.
+Needs what requirements.txt names and, for half of the digits, the MNIST files; the others are drawn with strokes.
 Writes FOLDER/KIND/NUMBER_LABEL.png (or .jpg). LABEL is the digit, or "none" where there is none or more than one.
 `kiln predict --local --json FOLDER` tells what Kiln makes of them.
 """
@@ -13,9 +13,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from maker import Maker, dark, draw, grey, trim
 
-JPG, PNG = ".jpg", ".png"
+JPG, PNG, DEEP, PALETTE, POOR = ".jpg", ".png", "16 bits", "palette", "poor"
+DATA = Path("../shared/mnist")
 KINDS = {}
 
 
@@ -370,25 +372,115 @@ KINDS["several_two"] = ("none", lambda m: (several(2)(m), "none", JPG))
 KINDS["several_more"] = ("none", lambda m: (several(m.i(3, 6))(m), "none", JPG))
 
 
+def plain_as(name, end, **how):
+    plain(name, **how)
+    group, make = KINDS[name]
+    KINDS[name] = (group, lambda m: (*make(m)[:2], end))
+
+
+near28 = lambda m: tuple(28 + m.i(-6, 12) for _ in range(2))
+plain("near_28_black_on_white", size=near28, height=lambda m: m.u(15, 20), place=lambda m: (m.u(0.3, 0.7), m.u(0.3, 0.7)))
+plain("near_28_white_on_black", size=near28, height=lambda m: m.u(15, 20), place=middle, colours=lambda m: (BLACK, WHITE))
+plain("very_small", size=lambda m: (1600, 1200), height=lambda m: m.u(55, 80), pen=lambda m: m.u(0.07, 0.14))
+plain("very_thick_pen", pen=lambda m: m.u(0.22, 0.27))
+plain("colour_pen_on_colour_paper", colours=lambda m: (m.colour(150, 255), m.colour(0, 110)), pen=lambda m: m.u(0.05, 0.1))
+plain_as("png_16_bit", DEEP)
+plain_as("png_palette", PALETTE)
+plain_as("jpeg_artefacts", POOR)
+
+
+@kind("photo")
+def vignette(m):
+    image, label, _ = paper_with(m, height=m.u(140, 360))
+    h, w = image.shape[:2]
+    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+    far = np.hypot((x - w / 2) / w, (y - h / 2) / h) / 0.7
+    return m.camera(image * (1 - m.u(0.3, 0.7) * far**m.u(2, 4))[..., None]), label, JPG
+
+
+@kind("photo")
+def photo_on_colour_paper(m):
+    size = m.size()
+    page, label, _ = m.put(size, m.u(120, 380))
+    paper = m.colour(120, 250)
+    while True:
+        ink = m.colour(10, 150)
+        if grey(paper) - grey(ink) > 70:
+            return m.camera(draw(m.paper(size, paper), page, ink)), label, JPG
+
+
+@kind("lines")
+def ruled_paper_tilted(m):
+    big = (960, 960)
+    image = m.paper(big)
+    rules(m, image, m.i(26, 60), False, (205, 165, 140), m.i(1, 2))
+    page, label, _ = m.put(big, m.u(160, 380), place=(0.5, 0.5))
+    image = m.tilt(draw(image, page, dark(m)), m.u(2, 12) * m.r.choice([-1, 1]), 0.02, (220, 220, 220))
+    return m.camera(image[240:720, 160:800], noise=(1, 3)), label, JPG
+
+
+@kind("frames")
+def circled_with_dots(m):
+    image, label, (x, y, w, h) = paper_with(m, height=m.u(110, 210), place=(m.u(0.3, 0.7), m.u(0.3, 0.7)))
+    r, n = np.hypot(w, h) / 2 * m.u(1.15, 1.35), m.i(18, 40)
+    colour, size = dark(m).tolist(), m.i(2, 5)
+    for k in range(n):
+        at = (x + w / 2 + r * np.cos(6.283 * k / n), y + h / 2 + r * np.sin(6.283 * k / n))
+        cv2.circle(image, (int(at[0]), int(at[1])), size, colour, -1, cv2.LINE_AA)
+    return m.camera(image), label, JPG
+
+
+@kind("frames")
+def boxed_with_dashes(m):
+    image, label, (x, y, w, h) = paper_with(m, height=m.u(110, 220), place=(m.u(0.3, 0.7), m.u(0.3, 0.7)))
+    e, colour, width = int(h * m.u(0.15, 0.35)), dark(m).tolist(), m.i(2, 6)
+    dash = m.i(8, 24)
+    left, top, right, bottom = x - e, y - e, x + w + e, y + h + e
+    for a in range(left, right, 2 * dash):
+        for b in (top, bottom):
+            cv2.line(image, (a, b), (min(a + dash, right), b), colour, width, cv2.LINE_AA)
+    for b in range(top, bottom, 2 * dash):
+        for a in (left, right):
+            cv2.line(image, (a, b), (a, min(b + dash, bottom)), colour, width, cv2.LINE_AA)
+    return m.camera(image), label, JPG
+
+
+def write(path, image, end, quality):
+    """One picture, as a file of what `end` says."""
+    image = np.clip(image, 0, 255)
+    if end == DEEP:
+        cv2.imwrite(f"{path}.png", (image * 257).astype(np.uint16))
+    elif end == PALETTE:
+        Image.fromarray(image.astype(np.uint8)[..., ::-1]).quantize(16).save(f"{path}.png")
+    elif end == PNG:
+        cv2.imwrite(f"{path}.png", image.astype(np.uint8))
+    else:
+        cv2.imwrite(f"{path}.jpg", image.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality // 4 if end == POOR else quality])
+
+
+def make_pictures(folder, each, kinds=None, data=DATA, split="train", seed=1):
+    """Writes FOLDER/GROUP/KIND/NUMBER_LABEL.*, `each` of each kind."""
+    for number, (name, (group, make)) in enumerate(KINDS.items()):
+        if kinds and name not in kinds:
+            continue
+        m = Maker([seed, number], data, split)
+        to = folder / group / name
+        to.mkdir(parents=True, exist_ok=True)
+        for n in range(each):
+            image, label, end = make(m)
+            write(to / f"{n:04}_{label}", image, end, m.i(60, 95) if end in (JPG, POOR) else 0)
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("folder", type=Path)
     args.add_argument("--each", type=int, default=100, help="pictures of each kind")
     args.add_argument("--kinds", nargs="*", help="only these")
-    args.add_argument("--data", type=Path, default=Path("../shared/mnist"), help="folder of the IDX files")
+    args.add_argument("--data", type=Path, default=DATA, help="folder of the IDX files")
     args.add_argument("--split", choices=("train", "test"), default="train", help="whose digits")
     args.add_argument("--seed", type=int, default=1)
     args = args.parse_args()
-    for number, (name, (group, make)) in enumerate(KINDS.items()):
-        if args.kinds and name not in args.kinds:
-            continue
-        m = Maker([args.seed, number], args.data, args.split)
-        folder = args.folder / group / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for n in range(args.each):
-            image, label, end = make(m)
-            quality = [cv2.IMWRITE_JPEG_QUALITY, m.i(60, 95)] if end == JPG else []
-            cv2.imwrite(str(folder / f"{n:04}_{label}{end}"), np.clip(image, 0, 255).astype(np.uint8), quality)
+    make_pictures(args.folder, args.each, args.kinds, args.data, args.split, args.seed)
 
 
 if __name__ == "__main__":

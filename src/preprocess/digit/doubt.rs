@@ -62,6 +62,19 @@ pub fn others(pieces: &[Piece], chosen: &[bool], (width, height): (usize, usize)
     rest.map(|(piece, _)| piece).filter(is_like_it).count() + side_by_side(picked(), digit.height())
 }
 
+/// How many pieces that were not chosen cover at least a quarter of what the largest of those that were covers.
+pub fn alike(pieces: &[Piece], chosen: &[bool]) -> usize {
+    let areas = |of: bool| {
+        let some = pieces
+            .iter()
+            .zip(chosen)
+            .filter(move |(_, chosen)| **chosen == of);
+        some.map(|(piece, _)| piece.area)
+    };
+    let largest = areas(true).max().unwrap_or(0);
+    areas(false).filter(|area| 4 * area >= largest).count()
+}
+
 /// How many pieces of the digit stand beside its first one, as high as all of it, nearly.
 fn side_by_side<'a>(pieces: impl Iterator<Item = &'a Piece>, height: usize) -> usize {
     let mut high: Vec<&Piece> = pieces

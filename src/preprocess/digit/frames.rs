@@ -1,6 +1,7 @@
-//! Circles and boxes that somebody drew round the digit, erased.
+//! Circles and boxes that somebody drew round the digit, whole or of dashes, erased.
 
 use super::Field;
+use super::levels::Levels;
 use super::pieces::{Piece, grow, label};
 
 /// What stands in a frame is at least this share as long as the frame: the dot of a zero is shorter.
@@ -45,15 +46,99 @@ pub fn erase(strength: &mut Field, mask: &mut [bool]) {
         return;
     }
     let of_frames: Vec<bool> = labels.iter().map(|label| frames.contains(label)).collect();
-    for (is_ink, _) in mask.iter_mut().zip(&of_frames).filter(|(_, frame)| **frame) {
+    take_out(strength, mask, &of_frames);
+}
+
+fn take_out(strength: &mut Field, mask: &mut [bool], of_frames: &[bool]) {
+    let width = strength.width;
+    for (is_ink, _) in mask.iter_mut().zip(of_frames).filter(|(_, frame)| **frame) {
         *is_ink = false;
     }
-    let near = grow(&of_frames, width, 2);
+    let near = grow(of_frames, width, 2);
     let others = grow(mask, width, 1);
     for (at, value) in strength.values.iter_mut().enumerate() {
         if near[at] && !others[at] {
             *value = value.min(0.0);
         }
+    }
+}
+
+/// Takes out dots and dashes that stand around the largest piece.
+pub fn erase_dashes(strength: &mut Field, mask: &mut [bool]) {
+    /// A dash is smaller than this part of what it stands around.
+    const PART: usize = 5;
+    const FEWEST: usize = 8;
+    /// In so many sectors one looks from the middle of the largest piece …
+    const SECTORS: usize = 24;
+    /// … and sees dashes in at least so many.
+    const FULL: usize = 20;
+    let (labels, pieces) = label(mask, mask, strength.width, strength.height);
+    let Some(inner) = pieces.iter().max_by_key(|piece| piece.area) else {
+        return;
+    };
+    let is_dash: Vec<bool> = (pieces.iter())
+        .map(|piece| {
+            (1..=inner.longer_side()).contains(&piece.gap(inner)) && PART * piece.area < inner.area
+        })
+        .collect();
+    if is_dash.iter().filter(|is_dash| **is_dash).count() < FEWEST {
+        return;
+    }
+    let of_dashes: Vec<bool> = (labels.iter())
+        .map(|&label| label > 0 && is_dash[label - 1])
+        .collect();
+    let (x, y) = inner.middle();
+    let mut seen = [false; SECTORS];
+    for at in (0..of_dashes.len()).filter(|&at| of_dashes[at]) {
+        let dx = (at % strength.width) as f32 - x as f32;
+        let dy = (at / strength.width) as f32 - y as f32;
+        let turn = dy.atan2(dx) / std::f32::consts::TAU + 0.5;
+        seen[((turn * SECTORS as f32) as usize).min(SECTORS - 1)] = true;
+    }
+    if seen.iter().filter(|seen| **seen).count() >= FULL {
+        take_out(strength, mask, &of_dashes);
+    }
+}
+
+/// Takes out of `strength` what is stronger than `edge` along all four sides of the page, and hangs together, if
+/// something is left inside.
+pub fn erase_border(strength: &mut Field, edge: f32) {
+    /// So near to the border, as a share of the page's side.
+    const NEAR: usize = 12;
+    /// The share of a side along which it stands.
+    const ALONG: f32 = 0.8;
+    let (width, height) = (strength.width, strength.height);
+    let mask: Vec<bool> = strength.values.iter().map(|&s| s > edge).collect();
+    let (deep, wide) = (height / NEAR, width / NEAR);
+    let is_along = |length: usize, depth: usize, at: &dyn Fn(usize, usize) -> usize| {
+        let inked = (0..length).filter(|&i| (0..depth).any(|j| mask[at(i, j)]));
+        inked.count() as f32 > ALONG * length as f32
+    };
+    let is_all_around = is_along(width, deep, &|x, y| y * width + x)
+        && is_along(width, deep, &|x, y| (height - 1 - y) * width + x)
+        && is_along(height, wide, &|y, x| y * width + x)
+        && is_along(height, wide, &|y, x| y * width + width - 1 - x);
+    if !is_all_around {
+        return;
+    }
+    let is_near = |at: usize| {
+        let (x, y) = (at % width, at / width);
+        x < wide || y < deep || x + wide >= width || y + deep >= height
+    };
+    let (labels, pieces) = label(&mask, &mask, width, height);
+    let mut inside = vec![0; pieces.len()];
+    for at in (0..mask.len()).filter(|&at| mask[at] && !is_near(at)) {
+        inside[labels[at] - 1] += 1;
+    }
+    let of_frame: Vec<bool> = (labels.iter())
+        .map(|&label| label > 0 && inside[label - 1] == 0)
+        .collect();
+    let near = grow(&of_frame, width, 2);
+    let values: Vec<f32> = (strength.values.iter().zip(&near))
+        .map(|(&value, near)| if *near { value.min(0.0) } else { value })
+        .collect();
+    if Levels::of(&values).is_some() {
+        strength.values = values;
     }
 }
 

@@ -41,7 +41,7 @@ impl Levels {
 
 /// N. Otsu, "A threshold selection method from gray-level histograms" (1979): the threshold that
 /// sets the two sides' means farthest apart.
-fn otsu(values: &[f32]) -> f32 {
+pub fn otsu(values: &[f32]) -> f32 {
     const BINS: usize = 256;
     let (low, high) = values
         .iter()

@@ -8,8 +8,8 @@
 //! 1. [`page`]: the picture is averaged down to a working size and turned upright.
 //! 2. [`paper`]: the paper's colour is fitted over the page (or over the [`sheet`], where one lies on
 //!    something); how far each pixel is from it, towards the colour of the ink, is the strength of
-//!    the ink. Where that finds ink nearly everywhere, the paper is looked for locally, and last on
-//!    the border.
+//!    the ink. Where that finds ink nearly everywhere, the paper is looked for as if it lay in light and
+//!    [`shade`], then locally, and last on the border.
 //! 3. [`strokes`]: [`rules`] and [`lines`] are erased; a threshold, connected pieces; [`frames`], specks and neighbours
 //!    are left out.
 //! 4. [`place`]: thin strokes are thickened, the box scaled and centred.
@@ -23,6 +23,7 @@ mod paper;
 mod pieces;
 mod place;
 mod rules;
+mod shade;
 mod sheet;
 mod strokes;
 
@@ -34,6 +35,8 @@ use super::{Budget, PictureError, Size};
 
 /// Where ink seems to cover more than this share of a page, it may be the paper.
 const CROWDED: f32 = 0.15;
+/// More than this is never ink that lies whole on its paper.
+const VERY_CROWDED: f32 = 0.35;
 
 /// A page of fewer pixels along its longer side is too coarse for a paper that changes.
 const SMALLEST_PHOTO: usize = 64;
@@ -67,10 +70,12 @@ pub fn fit(picture: Picture, size: Size, budget: &Budget) -> Result<Vec<u8>, Pic
     drop(picture);
     budget.check_time()?;
     let flat = paper::ink(&page, Light::Flat);
-    let looks: [&dyn Fn() -> Option<Digit>; 3] =
-        [&|| on_sheet(&page, &flat), &|| plain(&page), &|| {
-            crowded(&page, &flat)
-        }];
+    let looks: [&dyn Fn() -> Option<Digit>; 4] = [
+        &|| on_sheet(&page, &flat),
+        &|| plain(&page),
+        &|| shaded(&page),
+        &|| crowded(&page, &flat),
+    ];
     let mut found = None;
     for look in looks {
         budget.check_time()?;
@@ -96,6 +101,8 @@ fn refusal(page: &Page, digit: &Digit) -> Option<PictureError> {
     const PATTERN: f32 = 0.4;
     /// Shorter than this part of the page, it is a speck.
     const SPECK: usize = 40;
+    /// Shorter than this part of the page, and one of several, it is one too.
+    const SPECKS: usize = 16;
     /// So many times as wide as high, it is writing, or a line.
     const WRITING: usize = 3;
     let longest = page.width.max(page.height);
@@ -103,7 +110,8 @@ fn refusal(page: &Page, digit: &Digit) -> Option<PictureError> {
     let (width, height) = (digit.ink.width, digit.ink.height);
     let is_faded = is_photo && digit.is_cut;
     let is_blurred = digit.sharpness < if is_faded { BLURRED_AND_CUT } else { BLURRED };
-    let is_speck = is_photo && width.max(height) * SPECK < longest;
+    let part = if digit.alike > 1 { SPECKS } else { SPECK };
+    let is_speck = is_photo && width.max(height) * part < longest;
     let is_wide = width > WRITING * height;
     if is_blurred || is_speck || digit.border > PATTERN || (is_wide && digit.is_cut) {
         return Some(PictureError::NoDigit);
@@ -114,10 +122,23 @@ fn refusal(page: &Page, digit: &Digit) -> Option<PictureError> {
 /// The digit of a page that is paper nearly everywhere.
 fn plain(page: &Page) -> Option<Digit> {
     let even = paper::ink(page, Light::Even);
-    if levels::cover(&even) > CROWDED {
+    let cover = levels::cover(&even);
+    if cover > VERY_CROWDED {
         return None;
     }
-    strokes::select(&even)
+    strokes::select(&even).filter(|digit| cover <= CROWDED || digit.is_whole())
+}
+
+/// The digit of a photograph with a shadow across it.
+fn shaded(page: &Page) -> Option<Digit> {
+    if page.width.max(page.height) < SMALLEST_PHOTO {
+        return None;
+    }
+    let ink = shade::ink(page)?;
+    if levels::cover(&ink) > VERY_CROWDED {
+        return None;
+    }
+    strokes::select(&ink).filter(|digit| digit.is_whole() && refusal(page, digit).is_none())
 }
 
 /// The digit of a page that has parts of different colours: light and shadow, or ink and paper of
@@ -139,5 +160,5 @@ fn crowded(page: &Page, flat: &Field) -> Option<Digit> {
 fn on_sheet(page: &Page, flat: &Field) -> Option<Digit> {
     let sheet = sheet::find(page, flat)?;
     let is_large = |ink: &Field| ink.width.max(ink.height) * 8 > sheet.width.min(sheet.height);
-    plain(&sheet).filter(|digit| !digit.is_cut && is_large(&digit.ink))
+    plain(&sheet).filter(|digit| digit.is_whole() && is_large(&digit.ink))
 }

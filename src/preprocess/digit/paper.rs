@@ -295,7 +295,7 @@ fn least_squares(points: impl Iterator<Item = ([f32; 6], f32)>, n: usize) -> Opt
     Some(solution)
 }
 
-fn median(values: &mut [f32]) -> f32 {
+pub fn median(values: &mut [f32]) -> f32 {
     let middle = values.len() / 2;
     if values.is_empty() {
         return 0.0;

@@ -66,6 +66,15 @@ pub fn grow(mask: &[bool], width: usize, by: usize) -> Vec<bool> {
     grow_lines(&wide, width, height, (1, width), by)
 }
 
+/// [`grow`], and back again: gaps and holes of up to twice `by` pixels are closed.
+pub fn close(mask: &[bool], width: usize, by: usize) -> Vec<bool> {
+    let outside: Vec<bool> = grow(mask, width, by).iter().map(|is_ink| !is_ink).collect();
+    grow(&outside, width, by)
+        .iter()
+        .map(|is_out| !is_out)
+        .collect()
+}
+
 /// [`grow`] along `lines` lines of `length` pixels; `(line, pixel)` are the steps from one to the next.
 fn grow_lines(
     mask: &[bool],

@@ -1,7 +1,7 @@
 //! A sheet of paper that lies on something of another colour, however it is turned.
 
 use super::Field;
-use super::levels::Levels;
+use super::levels::{Levels, otsu};
 use super::page::Page;
 use super::pieces::label;
 
@@ -40,10 +40,20 @@ pub fn find(page: &Page, flat: &Field) -> Option<Page> {
 
 /// Upper left, upper right, lower right, lower left.
 fn corners(flat: &Field) -> Option<[Point; 4]> {
-    let levels = Levels::of(&flat.values)?;
-    let (width, height) = (flat.width, flat.height);
     // Halfway up: the sheet itself may be light and shadow.
-    let edge = levels.full / 2.0;
+    let halfway =
+        || Levels::of(&flat.values).and_then(|levels| corners_above(flat, levels.full / 2.0));
+    let (right, bottom) = (flat.width as f32 - 1.0, flat.height as f32 - 1.0);
+    let is_inside = |&(x, y): &Point| x > 1.0 && y > 1.0 && x < right && y < bottom;
+    // What the sheet lies on may be no even ground, so that it has no level of its own. Light beside a shadow, which is
+    // no sheet, has corners on the border.
+    halfway().or_else(|| {
+        corners_above(flat, otsu(&flat.values)).filter(|corners| corners.iter().all(is_inside))
+    })
+}
+
+fn corners_above(flat: &Field, edge: f32) -> Option<[Point; 4]> {
+    let (width, height) = (flat.width, flat.height);
     let mask: Vec<bool> = flat.values.iter().map(|&s| s > edge).collect();
     let (labels, pieces) = label(&mask, &mask, width, height);
     let (number, piece) = pieces

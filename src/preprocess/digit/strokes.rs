@@ -1,7 +1,7 @@
 //! Which of the ink is the digit: a threshold, connected pieces, and the choice among them.
 
 use super::levels::Levels;
-use super::pieces::{Piece, grow, label};
+use super::pieces::{Piece, close, grow, label};
 use super::{Field, doubt, frames, lines, rules};
 
 /// The digit, cut out: `ink` runs from 0 (paper) to 1 (ink) and fills its width and height.
@@ -13,10 +13,20 @@ pub struct Digit {
     pub border: f32,
     /// How many pieces beside it, or of it, could be digits themselves.
     pub others: usize,
+    /// How many pieces elsewhere are no much smaller than its largest one.
+    pub alike: usize,
     /// How much of the way from paper to ink lies between the two sides of its outline.
     pub sharpness: f32,
     /// How wide its strokes are on the average, in pixels of `ink`.
     pub stroke: f32,
+}
+
+impl Digit {
+    /// Whether all of it is seen, and its outline is that of strokes.
+    pub fn is_whole(&self) -> bool {
+        const SHARP: f32 = 0.6;
+        !self.is_cut && self.sharpness > SHARP
+    }
 }
 
 /// Strokes of less than this many pixels are weaker where they lie on the edge of two of them …
@@ -29,6 +39,7 @@ pub fn select(strength: &Field) -> Option<Digit> {
     let strength = rules::erased(strength, Levels::of(&strength.values)?.edge);
     let edge = Levels::of(&strength.values)?.edge;
     let mut strength = lines::erased(strength, edge);
+    frames::erase_border(&mut strength, edge);
     let levels = Levels::of(&strength.values)?;
     let (width, height) = (strength.width, strength.height);
     let mut mask = above(&strength, levels.edge);
@@ -37,6 +48,7 @@ pub fn select(strength: &Field) -> Option<Digit> {
         mask = above(&strength, edge.max(levels.paper));
     }
     frames::erase(&mut strength, &mut mask);
+    frames::erase_dashes(&mut strength, &mut mask);
     // Strokes that noise or a dry pen has broken hang together again.
     let bridge = width.max(height) / 120;
     let joined = grow(&mask, width, bridge);
@@ -66,9 +78,13 @@ pub fn select(strength: &Field) -> Option<Digit> {
         height,
         values: soft,
     })?;
+    let sharpness =
+        |kept: &[bool]| doubt::sharpness(&strength, &levels, kept, stroke_width(kept, width));
     Some(Digit {
-        sharpness: doubt::sharpness(&strength, &levels, &kept, stroke_width(&kept, width)),
+        // The grain of chalk has outlines that are none; what is drawn with dots has no others.
+        sharpness: sharpness(&kept).max(sharpness(&close(&kept, width, bridge))),
         others: doubt::others(&pieces, &chosen, (width, height)),
+        alike: doubt::alike(&pieces, &chosen),
         stroke: stroke_width(&kept, width),
         is_cut: on_border > 0,
         border: on_border as f32 / (2 * (width + height)) as f32,
