@@ -55,7 +55,7 @@ impl PixelRange {
             is_a_guess: false,
         };
         match self {
-            Self::Auto => match told_by(model) {
+            Self::Auto => match told_by(model).or_else(|| as_imagenet(model)) {
                 Some((range, why)) => told(range, why),
                 None => Chosen {
                     range: Self::Unit,
@@ -169,37 +169,47 @@ fn of_statistics(node: &Node, [mean, variance]: [&str; 2]) -> Option<(PixelRange
     Some((range, why))
 }
 
+/// Backbones of `keras.applications` that are named so, and what their `preprocess_input` does.
+const BACKBONES: [(&str, PixelRange); 12] = [
+    ("mobilenet", PixelRange::Tf),
+    ("xception", PixelRange::Tf),
+    ("inception", PixelRange::Tf),
+    ("nasnet", PixelRange::Tf),
+    ("vgg", PixelRange::Caffe),
+    ("resnet50v2", PixelRange::Tf),
+    ("resnet101v2", PixelRange::Tf),
+    ("resnet152v2", PixelRange::Tf),
+    ("resnet101", PixelRange::Caffe),
+    ("resnet152", PixelRange::Caffe),
+    ("resnet50", PixelRange::Caffe),
+    ("densenet", PixelRange::Torch),
+];
+
+fn backbone(name: &str) -> Option<(&'static str, PixelRange)> {
+    let name = name.to_ascii_lowercase();
+    let mut named = BACKBONES.into_iter();
+    named.find(|(backbone, _)| name.contains(backbone))
+}
+
+/// What a network of `keras.applications` takes that tells ImageNet's own classes.
+fn as_imagenet(model: &Model) -> Option<(PixelRange, String)> {
+    let plane = picture_of(model.input_shape())?;
+    if plane.colours != Colours::Rgb || model.output_shape() != [1000] {
+        return None;
+    }
+    let (name, range) = backbone(model.name())?;
+    let why = format!("it is {name} of keras.applications, by its name and its 1000 classes");
+    Some((range, why))
+}
+
 /// Why there is nothing but a guess, and what else it may be.
 fn nothing_tells(model: &Model) -> String {
-    /// Backbones of `keras.applications` that are named so, and what their `preprocess_input` does.
-    const BACKBONES: [(&str, &str); 12] = [
-        ("mobilenet", "tf"),
-        ("xception", "tf"),
-        ("inception", "tf"),
-        ("nasnet", "tf"),
-        ("vgg", "caffe"),
-        ("resnet50v2", "tf"),
-        ("resnet101v2", "tf"),
-        ("resnet152v2", "tf"),
-        ("resnet101", "caffe"),
-        ("resnet152", "caffe"),
-        ("resnet50", "caffe"),
-        ("densenet", "torch"),
-    ];
-    let named = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        BACKBONES
-            .into_iter()
-            .find(|(backbone, _)| name.contains(backbone))
-    };
-    let models = model
-        .nodes()
-        .iter()
-        .filter_map(|node| node.name.rsplit_once('/'));
-    let found = named(model.name()).or_else(|| models.map(|(model, _)| model).find_map(named));
+    let nodes = model.nodes().iter();
+    let mut models = nodes.filter_map(|node| node.name.rsplit_once('/'));
+    let found = backbone(model.name()).or_else(|| models.find_map(|(name, _)| backbone(name)));
     match found {
-        Some((backbone, mode)) => format!(
-            "nothing in the model tells; if it was trained with preprocess_input of {backbone}, it is --pixel-range {mode}"
+        Some((backbone, range)) => format!(
+            "nothing in the model tells; if it was trained with preprocess_input of {backbone}, it is --pixel-range {range}"
         ),
         None => "nothing in the model tells".to_owned(),
     }
@@ -271,6 +281,7 @@ pub(super) fn picture_of(shape: &[usize]) -> Option<Plane> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::description::{Activation, Dense, Description, Reshape, Summary};
 
     #[test]
     fn a_picture_fills_planes_and_square_rows_and_nothing_else() {
@@ -309,6 +320,60 @@ mod tests {
         }
         assert_eq!("-1-1".parse(), Ok(PixelRange::Tf));
         assert!("255".parse::<PixelRange>().is_err());
+    }
+
+    /// A model of this name, from a picture of 2 × 2 pixels to so many classes.
+    fn named(name: &str, channels: usize, classes: usize) -> Model {
+        let node = |name: &str, layer, inputs, output_shape| Node {
+            name: name.to_owned(),
+            class: name.to_owned(),
+            layer,
+            inputs,
+            output_shape,
+            weights_of: None,
+            weights: Vec::new(),
+        };
+        let flat = Layer::Reshape(Reshape {
+            target: vec![4 * channels],
+        });
+        let dense = Layer::Dense(Dense {
+            units: classes,
+            use_bias: true,
+            activation: Activation::Softmax,
+        });
+        let description = Description {
+            name: name.to_owned(),
+            keras_version: "3".to_owned(),
+            nodes: vec![
+                node("input", Layer::Input, vec![], vec![2, 2, channels]),
+                node("flatten", flat, vec![0], vec![4 * channels]),
+                node("dense", dense, vec![1], vec![classes]),
+            ],
+            summary: Summary::default(),
+        };
+        Model::new(description).unwrap()
+    }
+
+    #[test]
+    fn an_application_of_imagenets_classes_takes_what_its_own_preprocess_input_gives() {
+        for (name, channels, classes, range, is_a_guess) in [
+            ("resnet50", 3, 1000, PixelRange::Caffe, false),
+            ("resnet50v2", 3, 1000, PixelRange::Tf, false),
+            ("densenet121", 3, 1000, PixelRange::Torch, false),
+            ("inception_resnet_v2", 3, 1000, PixelRange::Tf, false),
+            ("resnet50", 3, 5, PixelRange::Unit, true),
+            ("resnet50", 1, 1000, PixelRange::Unit, true),
+            ("cats", 3, 1000, PixelRange::Unit, true),
+        ] {
+            let chosen = PixelRange::Auto.choose(&named(name, channels, classes));
+            assert_eq!(
+                (chosen.range, chosen.is_a_guess),
+                (range, is_a_guess),
+                "{chosen:?}"
+            );
+        }
+        let hint = PixelRange::Auto.choose(&named("resnet50", 3, 5)).why;
+        assert!(hint.contains("--pixel-range caffe"), "{hint}");
     }
 
     /// What `value` of a byte becomes in each channel.
