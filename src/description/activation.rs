@@ -1,4 +1,4 @@
-//! The functions of `keras.activations`, and the layers that are nothing else.
+//! The functions of `keras.activations` and others of one value, and the layers that are nothing else.
 
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,44 @@ pub enum Activation {
     SparsePlus,
     /// `exp(x)`
     Exponential,
+    /// `exp(x) - 1`
+    Expm1,
+    /// `log(x)`, the natural one
+    Log,
+    /// `log(1 + x)`
+    Log1p,
+    /// `|x|`
+    Abs,
+    /// `sqrt(x)`
+    Sqrt,
+    /// `1 / sqrt(x)`
+    Rsqrt,
+    /// `1 / x`
+    Reciprocal,
+    /// `x` to the power of a number
+    Power {
+        /// The number.
+        exponent: f32,
+    },
+    /// `min(max(x, low), high)`
+    Clip {
+        /// The floor; `None` for none.
+        low: Option<f32>,
+        /// The ceiling; `None` for none.
+        high: Option<f32>,
+    },
+    /// -1, 0 or 1
+    Sign,
+    /// The next whole number below
+    Floor,
+    /// The next whole number above
+    Ceil,
+    /// Sine
+    Sin,
+    /// Cosine
+    Cos,
+    /// The error function
+    Erf,
     /// `exp(x) / sum(exp(x))` along the last axis
     Softmax,
     /// `log(softmax(x))` along the last axis
@@ -133,6 +171,8 @@ impl Activation {
             Self::Celu { alpha: 0.0 } => Err(error("alpha of celu must not be 0")),
             Self::Elu { alpha } | Self::Celu { alpha } => finite(&[alpha]),
             Self::HardSigmoid { slope } => finite(&[slope]),
+            Self::Power { exponent } => finite(&[exponent]),
+            Self::Clip { low, high } => finite(&[low.unwrap_or(0.0), high.unwrap_or(0.0)]),
             Self::BentRelu {
                 max_value,
                 negative_slope,
@@ -167,6 +207,19 @@ impl Activation {
             | Self::Squareplus
             | Self::SparsePlus
             | Self::Exponential
+            | Self::Expm1
+            | Self::Log
+            | Self::Log1p
+            | Self::Abs
+            | Self::Sqrt
+            | Self::Rsqrt
+            | Self::Reciprocal
+            | Self::Sign
+            | Self::Floor
+            | Self::Ceil
+            | Self::Sin
+            | Self::Cos
+            | Self::Erf
             | Self::Softmax
             | Self::LogSoftmax
             | Self::Sparsemax => Ok(()),

@@ -49,13 +49,48 @@ pub enum MergeOp {
     Maximum,
     /// The smallest.
     Minimum,
+    /// `a` to the power of `b`; two inputs only.
+    Power,
+    /// 1 where `a == b`, else 0; two inputs only, as all that follow.
+    Equal,
+    /// 1 where `a != b`, else 0.
+    NotEqual,
+    /// 1 where `a > b`, else 0.
+    Greater,
+    /// 1 where `a >= b`, else 0.
+    GreaterEqual,
+    /// 1 where `a < b`, else 0.
+    Less,
+    /// 1 where `a <= b`, else 0.
+    LessEqual,
+    /// `b` where `a` is not 0, else `c`; three inputs.
+    Where,
+}
+
+impl MergeOp {
+    /// How many inputs it takes, if not any number.
+    fn inputs(self) -> Option<usize> {
+        match self {
+            Self::Add | Self::Multiply | Self::Average | Self::Maximum | Self::Minimum => None,
+            Self::Where => Some(3),
+            Self::Subtract
+            | Self::Divide
+            | Self::Power
+            | Self::Equal
+            | Self::NotEqual
+            | Self::Greater
+            | Self::GreaterEqual
+            | Self::Less
+            | Self::LessEqual => Some(2),
+        }
+    }
 }
 
 impl Describe for Merge {
     fn output_shape(&self, inputs: &[&[usize]]) -> Shape {
         let op = self.op;
-        let two = matches!(op, MergeOp::Subtract | MergeOp::Divide);
-        check(!inputs.is_empty() && (!two || inputs.len() == 2), || {
+        let takes = op.inputs().is_none_or(|count| count == inputs.len());
+        check(!inputs.is_empty() && takes, || {
             format!("{op:?} cannot be done with {} inputs", inputs.len())
         })?;
         broadcast_all(inputs)
@@ -73,6 +108,9 @@ impl Describe for Merge {
 impl Describe for MergeConstant {
     fn output_shape(&self, inputs: &[&[usize]]) -> Shape {
         let (input, shape) = (one(inputs)?, &self.shape);
+        check(self.op != MergeOp::Where, || {
+            "a choice cannot be made of one input".to_owned()
+        })?;
         let output = broadcast_all(&[input, shape])?;
         check(output == input, || {
             format!("its constant {shape:?} does not fit its input {input:?}")

@@ -77,7 +77,7 @@ pub enum BidirectionalMerge {
 /// the layer.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct TimeDistributed {
-    /// The layer; no other `TimeDistributed`.
+    /// The layer.
     pub layer: Box<Layer>,
 }
 
@@ -194,13 +194,10 @@ impl Describe for Bidirectional {
 }
 
 impl TimeDistributed {
-    /// The layer; an error for one that cannot be repeated. A `TimeDistributed` in another is one,
-    /// since they could be nested without end.
+    /// The layer; an error for one that cannot be repeated.
     fn inner(&self) -> Result<&Layer, ShapeError> {
         match &*self.layer {
-            Layer::TimeDistributed(_) | Layer::Input => {
-                Err(error("it cannot be repeated over steps"))
-            }
+            Layer::Input => Err(error("it cannot be repeated over steps")),
             layer => Ok(layer),
         }
     }

@@ -46,6 +46,8 @@ impl Assembler {
         let scope = Scope {
             prefix: "",
             trainable: model.options.bool("trainable", true)?,
+            training: None,
+            steps: &[],
         };
         let outputs = self.run(model, &[0], scope)?;
         let &[output] = &outputs[..] else {
@@ -126,16 +128,17 @@ impl Assembler {
                 "layers are used more than {MAX_CALLS} times"
             )));
         }
-        let trainable = scope.trainable && layer.is_trainable()?;
+        let scope = Scope {
+            trainable: scope.trainable && layer.is_trainable()?,
+            training: layers::training(&layer.options, call, scope.training),
+            ..scope
+        };
         let outputs = match &layer.model {
-            None => {
-                let scope = Scope { trainable, ..scope };
-                vec![layers::layer(&mut self.graph, layer, call, scope)?]
-            }
+            None if layer.wrapped.is_some() => self.each_step(layer, call, scope)?,
+            None => layers::layer(&mut self.graph, layer, call, scope)?,
             Some(model) => {
-                let prefix = format!("{}{}/", scope.prefix, layer.options.layer);
-                let prefix = &prefix;
-                self.run(model, &call.tensors(), Scope { prefix, trainable })?
+                let prefix = &format!("{}{}/", scope.prefix, layer.options.layer);
+                self.run(model, &call.tensors(), Scope { prefix, ..scope })?
             }
         };
         if let [output] = outputs[..] {
@@ -143,6 +146,35 @@ impl Assembler {
             self.graph.shapes.insert(layer.id, shape);
         }
         Ok(outputs)
+    }
+
+    /// The same of a `TimeDistributed`.
+    fn each_step(
+        &mut self,
+        layer: &SavedLayer,
+        call: &Call<'_, usize>,
+        scope: Scope,
+    ) -> Result<Vec<usize>, Error> {
+        let Some((&input, inner)) = call.tensors().first().zip(layer.wrapped.as_deref()) else {
+            return Err(layer.options.error("it gets no input"));
+        };
+        let shape = &self.graph.nodes[input].output_shape;
+        let (steps, step) = shape.split_at(shape.len().min(scope.steps.len() + 1));
+        if step.is_empty() || call.tensors().len() > 1 {
+            return Err(layer
+                .options
+                .error("it takes steps of something, and no mask"));
+        }
+        let steps = &steps.to_vec();
+        let prefix = &format!("{}{}/", scope.prefix, layer.options.layer);
+        let args = vec![Argument::Tensor(input)];
+        let kwargs = Vec::new();
+        let scope = Scope {
+            prefix,
+            steps,
+            ..scope
+        };
+        self.call(inner, &Call { args, kwargs }, scope)
     }
 }
 

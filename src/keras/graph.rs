@@ -1,6 +1,6 @@
 //! The flat graph while it grows: the nodes, and which variables of the file are their weights.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Error;
 use super::saved::malformed;
@@ -16,6 +16,8 @@ pub(super) struct Graph {
     pub owners: HashMap<Part, usize>,
     /// The variables that each layer has in the file, by the layer's id.
     pub variables: HashMap<usize, Vec<Variable>>,
+    /// The layers that training does not change, by their ids.
+    pub frozen: HashSet<usize>,
     /// The output shape of each layer in its last call, by the layer's id.
     pub shapes: HashMap<usize, Vec<usize>>,
 }
@@ -33,7 +35,7 @@ pub(super) struct Variable {
     /// Other names that it may have.
     pub names: &'static [&'static str],
     pub shape: Vec<usize>,
-    /// Whether training changes it.
+    /// Whether training changes it, unless its layer is frozen.
     pub trainable: bool,
     /// The part whose weight it is, and which weight; none for one that is only counted.
     pub target: Option<(&'static str, usize)>,

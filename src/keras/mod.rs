@@ -70,8 +70,8 @@ fn read_legacy(bytes: &[u8]) -> Result<Model, Error> {
     let file = hdf5::File::open(bytes)?;
     let config = file.root_text("model_config")?.ok_or_else(|| {
         Error::Format(
-            "this HDF5 file has no architecture, only weights perhaps; \
-             save the model with model.save, not with save_weights"
+            "this HDF5 file has no architecture, only weights perhaps: save the whole model, with \
+             model.save(\"model.keras\") and not with save_weights"
                 .to_owned(),
         )
     })?;

@@ -52,8 +52,8 @@ fn connections(model: &SavedModel) -> Connections {
 
 /// All values in a layer's variables, and those that training changes.
 fn parameters(layer: &SavedLayer, graph: &Graph) -> (usize, usize) {
-    if let Some(model) = &layer.model {
-        let counts = model.layers.iter().map(|layer| parameters(layer, graph));
+    if layer.inner().next().is_some() {
+        let counts = layer.inner().map(|layer| parameters(layer, graph));
         return counts.fold((0, 0), |(all, trained), (more, more_trained)| {
             (
                 all.saturating_add(more),
@@ -61,10 +61,15 @@ fn parameters(layer: &SavedLayer, graph: &Graph) -> (usize, usize) {
             )
         });
     }
+    let frozen = graph.frozen.contains(&layer.id);
     let variables = graph.variables.get(&layer.id).into_iter().flatten();
     variables.fold((0, 0), |(all, trained), variable| {
         let size = product(&variable.shape).unwrap_or(usize::MAX);
-        let more = if variable.trainable { size } else { 0 };
+        let more = if variable.trainable && !frozen {
+            size
+        } else {
+            0
+        };
         (all.saturating_add(size), trained.saturating_add(more))
     })
 }

@@ -39,6 +39,7 @@ pub(in crate::keras) fn open(bytes: &[u8]) -> Result<Members<'_>, Error> {
     let (mut metadata, mut config, mut weights) = (None, None, None);
     let mut entries = archive.entries();
     let mut count = 0_usize;
+    let mut has_arrays = false;
     while let Some(record) = entries.next_entry().map_err(damaged)? {
         count += 1;
         if count > MAX_MEMBERS {
@@ -49,6 +50,10 @@ pub(in crate::keras) fn open(bytes: &[u8]) -> Result<Members<'_>, Error> {
             b"metadata.json" => (METADATA, MAX_METADATA, &mut metadata),
             b"config.json" => (CONFIG, MAX_CONFIG, &mut config),
             b"model.weights.h5" => (WEIGHTS, MAX_WEIGHTS, &mut weights),
+            b"model.weights.npz" => {
+                has_arrays = true;
+                continue;
+            }
             _ => continue,
         };
         if slot.is_some() {
@@ -80,6 +85,13 @@ pub(in crate::keras) fn open(bytes: &[u8]) -> Result<Members<'_>, Error> {
             }
         };
         *slot = Some(member);
+    }
+    if has_arrays && weights.is_none() {
+        return Err(Error::Format(
+            "the weights of this archive are a pickle of Python (model.weights.npz), which is not \
+             read: load it in Keras and save it with model.save(\"model.keras\")"
+                .to_owned(),
+        ));
     }
     let [metadata, config, weights] = [(METADATA, metadata), (CONFIG, config), (WEIGHTS, weights)]
         .map(|(name, member)| member.ok_or_else(|| missing(name)));

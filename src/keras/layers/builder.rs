@@ -1,11 +1,12 @@
 //! What the readers of layers have at hand: one call of a layer, and the graph that it is added to.
 
+use std::collections::hash_map::Entry;
 use std::fmt::Display;
 
-use crate::description::{Layer, Node, Reshape, Weight};
+use crate::description::{Concatenate, Layer, Node, Permute, Reshape, TimeDistributed, Weight};
 use crate::keras::Error;
 use crate::keras::graph::{Graph, Variable};
-use crate::keras::saved::{Argument, Call, Options};
+use crate::keras::saved::{Call, Options};
 
 /// The node that holds what a layer gives.
 pub type Read = Result<usize, Error>;
@@ -20,6 +21,10 @@ pub struct Scope<'a> {
     pub prefix: &'a str,
     /// Whether training changes the layer's weights.
     pub trainable: bool,
+    /// What the calls of the models say of `training`.
+    pub training: Option<bool>,
+    /// Sizes of the axes in front that the layer does not see: those of `TimeDistributed` around it.
+    pub steps: &'a [usize],
 }
 
 /// One call of a layer, and the graph that it is added to.
@@ -31,6 +36,7 @@ pub struct Builder<'g> {
     id: usize,
     scope: Scope<'g>,
     variables: Vec<Variable>,
+    outputs: Vec<usize>,
 }
 
 impl<'g> Builder<'g> {
@@ -48,13 +54,30 @@ impl<'g> Builder<'g> {
             id,
             scope,
             variables: Vec::new(),
+            outputs: Vec::new(),
         }
     }
 
-    /// Says which variables the layer has in the file, after its first call.
-    pub fn finish(self) {
-        let variables = self.graph.variables.entry(self.id);
-        variables.or_insert(self.variables);
+    /// Says that the layer has these outputs, and not the one that its reader returns.
+    pub fn gives(&mut self, outputs: Vec<usize>) -> Read {
+        let first = outputs.first().copied();
+        self.outputs = outputs;
+        first.ok_or_else(|| self.error("it gives nothing"))
+    }
+
+    /// Says which variables the layer has in the file, after its first call. Returns its outputs, the
+    /// first of which is `output`.
+    pub fn finish(self, output: usize) -> Vec<usize> {
+        if let Entry::Vacant(variables) = self.graph.variables.entry(self.id) {
+            variables.insert(self.variables);
+            if !self.scope.trainable {
+                self.graph.frozen.insert(self.id);
+            }
+        }
+        match self.outputs.is_empty() {
+            true => vec![output],
+            false => self.outputs,
+        }
     }
 
     /// The one tensor that goes in.
@@ -72,10 +95,11 @@ impl<'g> Builder<'g> {
         first.ok_or_else(|| self.error("it gets no input"))
     }
 
-    /// The shape of what a node gives.
+    /// The shape of what a node gives, as the layer sees it.
     pub fn shape(&self, node: usize) -> Vec<usize> {
         let node = self.graph.nodes.get(node);
-        node.map_or(Vec::new(), |node| node.output_shape.clone())
+        let shape = node.and_then(|node| node.output_shape.get(self.scope.steps.len()..));
+        shape.unwrap_or_default().to_vec()
     }
 
     /// Adds the layer's own node, which bears its name.
@@ -95,20 +119,70 @@ impl<'g> Builder<'g> {
         let output_shape = layer.output_shape(&shapes).map_err(|e| self.error(e))?;
         let has_weights = !layer.weight_specs(&shapes).is_empty();
         let owner = self.graph.owners.get(&(self.id, part)).copied();
-        let slash = if part.is_empty() { "" } else { "/" };
-        let node = self.graph.push(Node {
-            name: format!("{}{}{slash}{part}", self.scope.prefix, self.options.layer),
-            class: self.options.class.to_owned(),
-            layer,
-            inputs: inputs.to_vec(),
-            output_shape,
-            weights_of: owner.filter(|_| has_weights),
-            weights: Vec::new(),
-        })?;
+        let steps = self.scope.steps;
+        let layer = match steps {
+            [] => layer,
+            _ => self.over_steps(layer, inputs)?,
+        };
+        let output_shape = [steps, &output_shape].concat();
+        let node = self.add(part, layer, inputs.to_vec(), output_shape)?;
+        self.graph.nodes[node].weights_of = owner.filter(|_| has_weights);
         if has_weights {
             self.graph.owners.entry((self.id, part)).or_insert(node);
         }
         Ok(node)
+    }
+
+    fn add(
+        &mut self,
+        part: &'static str,
+        layer: Layer,
+        inputs: Vec<usize>,
+        output_shape: Vec<usize>,
+    ) -> Result<usize, Error> {
+        let slash = if part.is_empty() { "" } else { "/" };
+        self.graph.push(Node {
+            name: format!("{}{}{slash}{part}", self.scope.prefix, self.options.layer),
+            class: self.options.class.to_owned(),
+            layer,
+            inputs,
+            output_shape,
+            weights_of: None,
+            weights: Vec::new(),
+        })
+    }
+
+    /// The layer for inputs that have the axes of all `steps` in front.
+    fn over_steps(&self, layer: Layer, inputs: &[usize]) -> Result<Layer, Error> {
+        let (steps, more) = (self.scope.steps, self.scope.steps.len());
+        Ok(match layer {
+            // These work along the last axis, or on each value by itself.
+            Layer::Dense(_)
+            | Layer::Activation(_)
+            | Layer::Identity
+            | Layer::Merge(_)
+            | Layer::Rescaling(_) => layer,
+            Layer::Concatenate(layer) => Layer::Concatenate(Concatenate {
+                axis: layer.axis + more,
+            }),
+            Layer::Reshape(layer) => Layer::Reshape(Reshape {
+                target: [steps, &layer.target].concat(),
+            }),
+            Layer::Permute(layer) => {
+                let moved = layer.axes.iter().map(|axis| axis + more);
+                let axes = (0..more).chain(moved).collect();
+                Layer::Permute(Permute { axes })
+            }
+            layer => {
+                if inputs.len() != 1 {
+                    return Err(self.error("it cannot be applied to each of several steps"));
+                }
+                steps.iter().fold(layer, |layer, _| {
+                    let layer = Box::new(layer);
+                    Layer::TimeDistributed(TimeDistributed { layer })
+                })
+            }
+        })
     }
 
     /// Says that the file has the weights that the node asks for, in the layer's own group.
@@ -135,11 +209,7 @@ impl<'g> Builder<'g> {
 
     /// Says that the file has this variable next.
     pub fn variable(&mut self, variable: Variable) {
-        let trainable = variable.trainable && self.scope.trainable;
-        self.variables.push(Variable {
-            trainable,
-            ..variable
-        });
+        self.variables.push(variable);
     }
 
     /// Gives a node weights that the configuration holds.
@@ -174,40 +244,6 @@ impl<'g> Builder<'g> {
             return Ok(input);
         }
         self.push_part(part, Layer::Reshape(Reshape { target }), &[input])
-    }
-
-    /// Reads a layer that this one wraps, for an input of that shape: the one node that it must
-    /// become, and the variables that it has in the file.
-    pub fn wrapped(
-        &self,
-        options: Options,
-        shape: &[usize],
-        read: Reader,
-    ) -> Result<(Layer, Vec<Variable>), Error> {
-        let mut graph = Graph::default();
-        graph.push(Node {
-            name: "input".to_owned(),
-            class: "InputLayer".to_owned(),
-            layer: Layer::Input,
-            inputs: Vec::new(),
-            output_shape: shape.to_vec(),
-            weights_of: None,
-            weights: Vec::new(),
-        })?;
-        let call = Call {
-            args: vec![Argument::Tensor(0)],
-            kwargs: Vec::new(),
-        };
-        let mut inner = Builder::new(&mut graph, options, &call, self.id, self.scope);
-        read(&mut inner)?;
-        let variables = inner.variables;
-        match (graph.nodes.len(), graph.nodes.pop()) {
-            (2, Some(node)) if node.weights.is_empty() => Ok((node.layer, variables)),
-            _ => Err(self.error(format!(
-                "a layer of class {} inside it is not supported",
-                options.class
-            ))),
-        }
     }
 
     pub fn error(&self, reason: impl Display) -> Error {

@@ -1,7 +1,7 @@
 //! Dense, Embedding, and the layers that are an activation.
 
 use super::builder::{Builder, Read};
-use crate::description::{ActivationLayer, Dense, Embedding, Layer, PReLU, Softmax};
+use crate::description::{Activation, ActivationLayer, Dense, Embedding, Layer, PReLU, Softmax};
 
 /// `keras.layers.Dense`
 pub fn dense(builder: &mut Builder) -> Read {
@@ -50,6 +50,17 @@ pub fn activation(builder: &mut Builder) -> Read {
 /// `keras.layers.ReLU`
 pub fn relu(builder: &mut Builder) -> Read {
     let activation = builder.options.relu()?;
+    let input = builder.input()?;
+    builder.push(Layer::Activation(ActivationLayer { activation }), input)
+}
+
+/// `keras.layers.ThresholdedReLU` of Keras 2: `x` where it is above `theta`, else 0.
+pub fn thresholded_relu(builder: &mut Builder) -> Read {
+    let activation = Activation::BentRelu {
+        max_value: None,
+        negative_slope: 0.0,
+        threshold: builder.options.number("theta", 1.0)?,
+    };
     let input = builder.input()?;
     builder.push(Layer::Activation(ActivationLayer { activation }), input)
 }

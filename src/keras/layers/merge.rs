@@ -1,5 +1,6 @@
 //! Layers of several inputs.
 
+use super::arithmetic::rescaled;
 use super::builder::{Builder, Read};
 use crate::description::{Concatenate, Layer, Merge, MergeOp};
 
@@ -15,6 +16,16 @@ pub fn merge(builder: &mut Builder) -> Read {
     };
     let inputs = builder.call.tensors();
     of_equal_rank(builder, op, &inputs)
+}
+
+/// `keras.applications.inception_resnet_v2.CustomScaleLayer`: `a + b * scale`
+pub fn custom_scale(builder: &mut Builder) -> Read {
+    let scale = builder.options.number("scale", 1.0)?;
+    let &[first, second] = &builder.call.tensors()[..] else {
+        return Err(builder.error("it takes two inputs"));
+    };
+    let second = rescaled(builder, "scaled", second, scale, 0.0)?;
+    of_equal_rank(builder, MergeOp::Add, &[first, second])
 }
 
 /// Merges tensors; those of fewer axes get axes of size 1 in front, as Keras does.

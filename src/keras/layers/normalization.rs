@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::builder::{Builder, Read};
 use crate::description::{
-    BatchNormalization, GroupNormalization, Layer, LayerNormalization, Normalization, Statistics,
-    UnitNormalization, product,
+    BatchNormalization, GroupNormalization, Layer, LayerNormalization, MergeConstant, MergeOp,
+    Normalization, Statistics, UnitNormalization, product,
 };
 use crate::keras::Error;
 use crate::keras::graph::Variable;
-use crate::keras::saved::{number, plain};
+use crate::keras::saved::{number, plain, resolve_axis};
 
 /// `keras.layers.BatchNormalization`
 pub fn batch_normalization(builder: &mut Builder) -> Read {
@@ -44,28 +44,87 @@ pub fn layer_normalization(builder: &mut Builder) -> Read {
     stored(builder, layer, input)
 }
 
-/// `keras.layers.RMSNormalization`
+/// `keras.layers.RMSNormalization`: its scale has the sizes of the axes, in their order, but Keras
+/// applies it along the last ones.
 pub fn rms_normalization(builder: &mut Builder) -> Read {
     let input = builder.input()?;
+    let shape = builder.shape(input);
+    let axes = builder.options.axes("axis", shape.len())?;
+    let order = axes_as_given(builder, shape.len()).unwrap_or_else(|| axes.clone());
+    let at_the_end = order
+        .iter()
+        .copied()
+        .eq(shape.len() - order.len()..shape.len());
     let layer = Layer::LayerNormalization(LayerNormalization {
-        axes: builder.options.axes("axis", builder.shape(input).len())?,
+        axes,
         statistics: Statistics::MeanSquare,
         epsilon: builder.options.number("epsilon", 1e-6)?,
         center: false,
-        scale: true,
+        scale: at_the_end,
     });
-    let node = builder.push(layer, input)?;
-    for (index, (_, shape)) in builder.specs(node).into_iter().enumerate() {
-        builder.variable(Variable {
-            path: String::new(),
-            name: "scale",
-            names: &[],
-            shape,
-            trainable: true,
-            target: Some(("", index)),
-        });
+    if at_the_end {
+        let node = builder.push(layer, input)?;
+        let sizes = builder.specs(node).into_iter().next();
+        builder.variable(learned("scale", &[], sizes.unwrap_or_default().1));
+        return Ok(node);
     }
+    let normal = builder.push_part("normal", layer, &[input])?;
+    let sizes = order.iter().map(|&axis| shape[axis]).collect();
+    along_the_last(
+        builder,
+        normal,
+        MergeOp::Multiply,
+        learned("scale", &[], sizes),
+    )
+}
+
+/// The axes in the order of their numbers, of which the negative ones are the least.
+fn axes_as_given(builder: &Builder, rank: usize) -> Option<Vec<usize>> {
+    let mut list = builder.options.get("axis")?.as_array()?.clone();
+    list.sort_by_key(Value::as_i64);
+    list.iter().map(|axis| resolve_axis(axis, rank)).collect()
+}
+
+/// `keras.applications.convnext.LayerScale`: `x * gamma`
+pub fn layer_scale(builder: &mut Builder) -> Read {
+    let input = builder.input()?;
+    let sizes = vec![builder.options.size("projection_dim")?];
+    let gamma = learned("gamma", &["variable", "Variable", "layer_scale"], sizes);
+    along_the_last(builder, input, MergeOp::Multiply, gamma)
+}
+
+/// Arithmetic with a variable that has the sizes of the last axes.
+pub fn along_the_last(
+    builder: &mut Builder,
+    input: usize,
+    op: MergeOp,
+    variable: Variable,
+) -> Read {
+    let rank = builder.shape(input).len();
+    let missing = rank.checked_sub(variable.shape.len());
+    let missing = missing.ok_or_else(|| {
+        let (name, shape) = (variable.name, &variable.shape);
+        builder.error(format!(
+            "its {name} of the shape {shape:?} has too many axes"
+        ))
+    })?;
+    let shape = [&vec![1; missing][..], &variable.shape].concat();
+    let layer = Layer::MergeConstant(MergeConstant { op, shape });
+    let node = builder.push(layer, input)?;
+    builder.variable(variable);
     Ok(node)
+}
+
+/// The one weight of a layer's own node.
+pub fn learned(name: &'static str, names: &'static [&'static str], shape: Vec<usize>) -> Variable {
+    Variable {
+        path: String::new(),
+        name,
+        names,
+        shape,
+        trainable: true,
+        target: Some(("", 0)),
+    }
 }
 
 /// `keras.layers.GroupNormalization`

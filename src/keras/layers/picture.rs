@@ -1,5 +1,6 @@
 //! Layers that cut, surround, resize and rescale pictures.
 
+use super::arithmetic::rescaled;
 use super::builder::{Builder, Read};
 use super::pooling::axes_of_windows;
 use crate::description::{DataFormat, Interpolation, Layer, Pad, Rescaling, Resize2D, Slice};
@@ -76,20 +77,95 @@ pub fn up_sampling(builder: &mut Builder) -> Read {
 /// `keras.layers.Resizing`
 pub fn resizing(builder: &mut Builder) -> Read {
     let input = builder.input()?;
-    for key in ["crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias"] {
-        builder.options.check_unset(key)?;
-    }
+    builder.options.check_unset("antialias")?;
+    let size = [
+        builder.options.size("height")?,
+        builder.options.size("width")?,
+    ];
+    let crop = builder.options.bool("crop_to_aspect_ratio", false)?;
+    let pad = builder.options.bool("pad_to_aspect_ratio", false)?;
+    let input = match (crop, pad) {
+        (true, _) => crop_to_aspect_ratio(builder, input, size)?,
+        (_, true) => pad_to_aspect_ratio(builder, input, size)?,
+        _ => input,
+    };
+    let interpolation = interpolation(builder, Interpolation::Bilinear)?;
+    resized(builder, input, size, interpolation)
+}
+
+fn resized(
+    builder: &mut Builder,
+    input: usize,
+    size: [usize; 2],
+    interpolation: Interpolation,
+) -> Read {
     let data_format = builder.options.data_format()?;
     picture(builder, data_format, &builder.shape(input))?;
     let layer = Layer::Resize2D(Resize2D {
-        size: [
-            builder.options.size("height")?,
-            builder.options.size("width")?,
-        ],
-        interpolation: interpolation(builder, Interpolation::Bilinear)?,
+        size,
+        interpolation,
         data_format,
     });
     builder.push(layer, input)
+}
+
+/// The height that goes with a width, and the width that goes with a height, for an aspect ratio;
+/// Keras computes both in float32 and rounds down.
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation
+)]
+fn in_ratio([height, width]: [usize; 2], of: [usize; 2]) -> [usize; 2] {
+    let scaled =
+        |size: usize, by: usize, to: usize| (size.saturating_mul(by) as f32 / to as f32) as usize;
+    [scaled(width, of[0], of[1]), scaled(height, of[1], of[0])]
+}
+
+/// The middle of a picture, as much of it as has the aspect ratio of `size`.
+fn crop_to_aspect_ratio(builder: &mut Builder, input: usize, size: [usize; 2]) -> Read {
+    let data_format = builder.options.data_format()?;
+    let shape = builder.shape(input);
+    let (full, _) = picture(builder, data_format, &shape)?;
+    let wanted = in_ratio(full, size);
+    let kept = [0, 1].map(|axis| wanted[axis].min(full[axis]).max(1));
+    let begin = [0, 1].map(|axis| (full[axis] - kept[axis]) / 2);
+    cropped(builder, input, begin, kept)
+}
+
+fn cropped(builder: &mut Builder, input: usize, begin: [usize; 2], size: [usize; 2]) -> Read {
+    let data_format = builder.options.data_format()?;
+    let shape = builder.shape(input);
+    let mut ranges: Vec<[usize; 2]> = shape.iter().map(|&size| [0, size]).collect();
+    let axes = data_format.spatial_axes(shape.len());
+    for ((axis, begin), size) in axes.into_iter().zip(begin).zip(size) {
+        ranges[axis] = [begin, begin + size];
+    }
+    builder.push_part("cropped", Layer::Slice(Slice { ranges }), &[input])
+}
+
+/// A picture with as much around it as gives it the aspect ratio of `size`.
+fn pad_to_aspect_ratio(builder: &mut Builder, input: usize, size: [usize; 2]) -> Read {
+    let fill = builder.options.get("fill_mode");
+    if let Some(fill) = fill.filter(|fill| *fill != "constant") {
+        let hint = "only constant is supported";
+        return Err(builder.options.unsupported("fill_mode", fill, hint));
+    }
+    let value = builder.options.number("fill_value", 0.0)?;
+    let data_format = builder.options.data_format()?;
+    let shape = builder.shape(input);
+    let (full, _) = picture(builder, data_format, &shape)?;
+    let wanted = in_ratio(full, size);
+    let mut amounts = vec![[0, 0]; shape.len()];
+    let axes = data_format.spatial_axes(shape.len());
+    for ((axis, wanted), full) in axes.into_iter().zip(wanted).zip(full) {
+        // Keras puts as much behind as in front.
+        let before = wanted.saturating_sub(full) / 2;
+        amounts[axis] = [before, before];
+    }
+    let less = rescaled(builder, "less", input, 1.0, -value)?;
+    let padded = builder.push_part("padded", Layer::Pad(Pad { amounts }), &[less])?;
+    rescaled(builder, "filled", padded, 1.0, value)
 }
 
 fn interpolation(builder: &Builder, default: Interpolation) -> Result<Interpolation, Error> {
@@ -102,29 +178,21 @@ fn interpolation(builder: &Builder, default: Interpolation) -> Result<Interpolat
         })
 }
 
-/// `keras.layers.CenterCrop`, of what is not smaller than asked for.
+/// `keras.layers.CenterCrop`: what is smaller is made larger.
 pub fn center_crop(builder: &mut Builder) -> Read {
     let input = builder.input()?;
-    let shape = builder.shape(input);
     let data_format = builder.options.data_format()?;
-    let ([height, width], _) = picture(builder, data_format, &shape)?;
+    let (full, _) = picture(builder, data_format, &builder.shape(input))?;
     let size = [
         builder.options.size("height")?,
         builder.options.size("width")?,
     ];
-    let mut kept = data_format.spatial_axes(shape.len()).into_iter().zip(size);
-    let mut ranges: Vec<[usize; 2]> = shape.iter().map(|&size| [0, size]).collect();
-    if height < size[0] || width < size[1] {
-        return Err(builder.error(format!(
-            "its input {shape:?} is smaller than the {size:?} to crop, which is not supported"
-        )));
+    if full[0] < size[0] || full[1] < size[1] {
+        let kept = crop_to_aspect_ratio(builder, input, size)?;
+        return resized(builder, kept, size, Interpolation::Bilinear);
     }
-    kept.try_for_each(|(axis, size)| {
-        let begin = (shape[axis] - size) / 2;
-        ranges[axis] = [begin, begin + size];
-        Some(())
-    });
-    builder.push(Layer::Slice(Slice { ranges }), input)
+    let begin = [0, 1].map(|axis| (full[axis] - size[axis]) / 2);
+    cropped(builder, input, begin, size)
 }
 
 /// `keras.layers.Rescaling`

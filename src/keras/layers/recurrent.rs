@@ -3,10 +3,8 @@
 use serde_json::Value;
 
 use super::builder::{Builder, Read};
-use super::supported::layer_reader;
 use crate::description::{
-    Activation, Bidirectional, BidirectionalMerge, Cell, Layer, Recurrent, TimeDistributed,
-    check_name,
+    Activation, Bidirectional, BidirectionalMerge, Cell, Layer, Recurrent, check_name,
 };
 use crate::keras::Error;
 use crate::keras::graph::Variable;
@@ -28,7 +26,8 @@ fn read(options: &Options) -> Result<Recurrent, Error> {
     let cell = match options.class {
         "LSTM" => Cell::Lstm,
         "GRU" => Cell::Gru {
-            reset_after: options.bool("reset_after", true)?,
+            // Files of Keras 2.0 do not say, and meant the other.
+            reset_after: options.bool("reset_after", !options.keras_2)?,
         },
         "SimpleRNN" => Cell::Simple,
         _ => return Err(options.error("it is no LSTM, GRU or SimpleRNN")),
@@ -91,39 +90,9 @@ pub fn bidirectional(builder: &mut Builder) -> Read {
     Ok(node)
 }
 
-/// `keras.layers.TimeDistributed` around a layer that becomes one node.
+/// `keras.layers.TimeDistributed` without a layer in it: any other is read as that layer.
 pub fn time_distributed(builder: &mut Builder) -> Read {
-    let options = inner(&builder.options, "layer")?;
-    if options.class == builder.options.class {
-        return Err(builder.error("one inside another is not supported"));
-    }
-    let input = builder.input()?;
-    let shape = builder.shape(input);
-    let step = shape.get(1..).filter(|step| !step.is_empty());
-    let step = step.ok_or_else(|| builder.error("it takes steps of something"))?;
-    let read = layer_reader(&options)?;
-    let (layer, variables) = builder.wrapped(options, step, read)?;
-    let layer = match layer {
-        // These work along the last axis alone, so they may as well take all steps at once.
-        Layer::Dense(_) | Layer::Activation(_) | Layer::Identity => layer,
-        layer => Layer::TimeDistributed(TimeDistributed {
-            layer: Box::new(layer),
-        }),
-    };
-    let node = builder.push(layer, input)?;
-    let inner_trainable = options.bool("trainable", true)?;
-    for variable in variables {
-        let path = match variable.path.as_str() {
-            "" => "layer".to_owned(),
-            path => format!("layer/{path}"),
-        };
-        builder.variable(Variable {
-            path,
-            trainable: variable.trainable && inner_trainable,
-            ..variable
-        });
-    }
-    Ok(node)
+    Err(builder.options.absent("layer"))
 }
 
 /// The options of a layer inside a layer.

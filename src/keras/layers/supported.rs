@@ -2,7 +2,8 @@
 
 use super::builder::Reader;
 use super::{
-    attention, conv, dense, merge, normalization, ops, picture, pooling, recurrent, reshape,
+    attention, conv, dense, einsum, merge, normalization, operations, picture, pooling, recurrent,
+    reshape,
 };
 use crate::keras::error::{Error, SEE_README};
 use crate::keras::saved::{ACTIVATIONS, Options, SavedLayer};
@@ -51,11 +52,7 @@ pub const SUPPORTED_LAYERS: &[LayerSupport] = &[
         "around LSTM, GRU and SimpleRNN",
         recurrent::bidirectional,
     ),
-    layer(
-        "CenterCrop",
-        "of pictures that are not smaller",
-        picture::center_crop,
-    ),
+    layer("CenterCrop", BOTH, picture::center_crop),
     layer("Concatenate", "any axis but the batch", merge::concatenate),
     layer(
         "Conv1D",
@@ -71,6 +68,11 @@ pub const SUPPORTED_LAYERS: &[LayerSupport] = &[
     layer("Conv2DTranspose", "", conv::conv_transpose),
     layer("Cropping1D", "", picture::cropping),
     layer("Cropping2D", BOTH, picture::cropping),
+    layer(
+        "CustomScaleLayer",
+        "of InceptionResNetV2",
+        merge::custom_scale,
+    ),
     layer("CutMix", NOTHING, dense::identity),
     layer("Dense", "any number of axes", dense::dense),
     layer("DepthwiseConv1D", "", conv::depthwise_conv),
@@ -81,6 +83,11 @@ pub const SUPPORTED_LAYERS: &[LayerSupport] = &[
     ),
     layer("Dropout", NOTHING, dense::identity),
     layer("ELU", "", dense::elu),
+    layer(
+        "EinsumDense",
+        "a kernel that has the summed axes first",
+        einsum::einsum_dense,
+    ),
     layer("Embedding", "without mask_zero", dense::embedding),
     layer("Flatten", BOTH, reshape::flatten),
     layer("GRU", RECURRENT, recurrent::recurrent),
@@ -107,6 +114,7 @@ pub const SUPPORTED_LAYERS: &[LayerSupport] = &[
         "any axes, rms_scaling",
         normalization::layer_normalization,
     ),
+    layer("LayerScale", "of ConvNeXt", normalization::layer_scale),
     layer("LeakyReLU", "", dense::leaky_relu),
     layer("MaxPooling1D", BOTH, pooling::pooling),
     layer("MaxPooling2D", BOTH, pooling::pooling),
@@ -161,7 +169,7 @@ pub const SUPPORTED_LAYERS: &[LayerSupport] = &[
     layer("Reshape", "", reshape::reshape),
     layer(
         "Resizing",
-        "nearest and bilinear, without cropping or padding",
+        "nearest and bilinear, cropped or padded to the aspect ratio",
         picture::resizing,
     ),
     layer("SeparableConv1D", "", conv::separable_conv),
@@ -175,10 +183,12 @@ pub const SUPPORTED_LAYERS: &[LayerSupport] = &[
     layer("SpatialDropout1D", NOTHING, dense::identity),
     layer("SpatialDropout2D", NOTHING, dense::identity),
     layer("SpatialDropout3D", NOTHING, dense::identity),
+    layer("StochasticDepth", NOTHING, dense::identity),
     layer("Subtract", MERGE, merge::merge),
+    layer("ThresholdedReLU", "", dense::thresholded_relu),
     layer(
         "TimeDistributed",
-        "around a layer that is one operation",
+        "around any layer or model, without a mask",
         recurrent::time_distributed,
     ),
     layer(
@@ -204,7 +214,7 @@ const fn layer(class: &'static str, note: &'static str, read: Reader) -> LayerSu
 /// The names of the operations between layers that are read: classes of `keras.ops`, and the
 /// TensorFlow functions that Keras 2 has in their place.
 pub fn supported_operations() -> impl Iterator<Item = &'static str> {
-    ops::OPERATIONS
+    operations::OPERATIONS
         .iter()
         .flat_map(|(names, _)| names.iter().copied())
 }
@@ -237,10 +247,16 @@ pub fn supported_markdown() -> String {
     )
 }
 
+/// Whether layers of that class do nothing at inference.
+pub fn does_nothing(class: &str) -> bool {
+    let row = SUPPORTED_LAYERS.iter().find(|layer| layer.class == class);
+    row.is_some_and(|layer| layer.note == NOTHING)
+}
+
 /// What reads a layer.
 pub fn reader(saved: &SavedLayer) -> Result<Reader, Error> {
     match saved.options.class {
-        class if is_operation(saved) => operation(&saved.options, class),
+        class if saved.is_operation() => operation(&saved.options, class),
         "TFOpLambda" | "SlicingOpLambda" => {
             let name = saved.options.get("function").and_then(|name| name.as_str());
             operation(&saved.options, name.unwrap_or("(none)"))
@@ -249,26 +265,8 @@ pub fn reader(saved: &SavedLayer) -> Result<Reader, Error> {
     }
 }
 
-/// Whether it is one of `keras.ops`, which may have the name of a layer (`Add`). A legacy file does
-/// not say which module it is from, but layers have options that operations have not.
-fn is_operation(saved: &SavedLayer) -> bool {
-    let module = saved
-        .object
-        .get("module")
-        .and_then(|module| module.as_str());
-    let operations = ["keras.src.ops", "keras.ops", "keras.src.activations"];
-    match module {
-        Some(module) => operations.iter().any(|ops| module.starts_with(ops)),
-        None => {
-            let has = |key| saved.options.config.contains_key(key);
-            let called = saved.calls.iter().any(|call| !call.args.is_empty());
-            called && !has("trainable") && !has("dtype")
-        }
-    }
-}
-
 /// What reads a layer of that class, which is no operation.
-pub fn layer_reader(options: &Options) -> Result<Reader, Error> {
+fn layer_reader(options: &Options) -> Result<Reader, Error> {
     let at = SUPPORTED_LAYERS.binary_search_by_key(&options.class, |layer| layer.class);
     match at {
         Ok(at) => Ok(SUPPORTED_LAYERS[at].read),
@@ -281,15 +279,10 @@ pub fn layer_reader(options: &Options) -> Result<Reader, Error> {
 }
 
 fn operation(options: &Options, name: &str) -> Result<Reader, Error> {
-    let found = ops::OPERATIONS
-        .iter()
-        .find(|(names, _)| names.contains(&name));
-    found
-        .map(|(_, read)| *read)
-        .ok_or_else(|| Error::UnsupportedOperation {
-            layer: options.layer.to_owned(),
-            operation: name.escape_debug().to_string(),
-        })
+    operations::operation(name).ok_or_else(|| Error::UnsupportedOperation {
+        layer: options.layer.to_owned(),
+        operation: name.escape_debug().to_string(),
+    })
 }
 
 /// What to do about a class that is not supported.

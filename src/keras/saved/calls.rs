@@ -2,6 +2,7 @@
 //!
 //! Keras 2 writes `[[["re_lu", 0, 0, {kwargs}], …], …]`, Keras 3
 //! `[{"args": [… "keras_history": ["re_lu", 0, 0]], "kwargs": {}}, …]`; each is a list of calls.
+//! Where a call is given a dictionary, Keras takes its values in the order of their keys.
 
 use serde_json::{Map, Value};
 
@@ -44,7 +45,7 @@ impl<'a> Call<'a> {
         };
         let calls = nodes.as_array().and_then(|nodes| {
             let calls = nodes.iter().map(|node| match node {
-                Value::Object(node) => Self::of_keras_3(node),
+                Value::Object(node) if node.contains_key("args") => Self::of_keras_3(node),
                 node => Self::of_keras_2(node),
             });
             calls.collect::<Option<_>>()
@@ -65,17 +66,22 @@ impl<'a> Call<'a> {
     }
 
     fn of_keras_2(node: &'a Value) -> Option<Self> {
-        let node = node.as_array()?;
-        if node.first().is_some_and(Value::is_string) {
+        if let Some(node) = node.as_array()
+            && node.first().is_some_and(Value::is_string)
+        {
             let (first, kwargs) = input(node)?;
             return Some(Self {
                 args: vec![first],
                 kwargs,
             });
         }
-        let mut inputs = Vec::with_capacity(node.len());
+        let entries: Vec<&Value> = match node {
+            Value::Object(node) => sorted(node).map(|(_, entry)| entry).collect(),
+            node => node.as_array()?.iter().collect(),
+        };
+        let mut inputs = Vec::with_capacity(entries.len());
         let mut kwargs = Vec::new();
-        for entry in node {
+        for entry in entries {
             let (input, more) = input(entry.as_array()?)?;
             inputs.push(input);
             // Keras repeats them for every input.
@@ -154,15 +160,27 @@ fn argument<'a>(
     if let Some(reference) = tensor(value) {
         return Argument::Tensor(reference);
     }
-    let Some(list) = value.as_array() else {
-        return Argument::Json(value);
+    let parts: Vec<&Value> = match value {
+        Value::Array(list) => list.iter().collect(),
+        Value::Object(map) => sorted(map).map(|(_, value)| value).collect(),
+        _ => return Argument::Json(value),
     };
-    let list: Vec<_> = list.iter().map(|value| argument(value, tensor)).collect();
+    let list: Vec<_> = parts
+        .into_iter()
+        .map(|part| argument(part, tensor))
+        .collect();
     let plain = |arg: &Argument<'_, Reference>| matches!(arg, Argument::Json(_));
     match list.iter().all(plain) {
         true => Argument::Json(value),
         false => Argument::List(list),
     }
+}
+
+/// The members of a dictionary in the order of their keys.
+fn sorted(map: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    let mut members: Vec<_> = map.iter().collect();
+    members.sort_by_key(|(key, _)| *key);
+    members.into_iter()
 }
 
 /// A tensor of Keras 3.
@@ -215,14 +233,16 @@ fn triple(layer: &Value, call: &Value, output: &Value) -> Option<Reference> {
     })
 }
 
-/// `input_layers` and `output_layers`: one reference, a list or a dictionary of them.
+/// `input_layers` and `output_layers`: one reference, or lists and dictionaries of them.
 pub fn references(value: &Value) -> Option<Vec<Reference>> {
     if let Some(one) = reference(value) {
         return Some(vec![one]);
     }
-    match value {
-        Value::Array(list) => list.iter().map(reference).collect(),
-        Value::Object(map) => map.values().map(reference).collect(),
-        _ => None,
-    }
+    let parts: Vec<&Value> = match value {
+        Value::Array(list) => list.iter().collect(),
+        Value::Object(map) => sorted(map).map(|(_, value)| value).collect(),
+        _ => return None,
+    };
+    let parts = parts.into_iter().map(references);
+    Some(parts.collect::<Option<Vec<_>>>()?.concat())
 }

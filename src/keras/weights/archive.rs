@@ -8,7 +8,7 @@
 //! Keras 2.13 has another name for `layers`, and lists every layer with weights twice, so that each
 //! of them takes two numbers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Loader;
 use crate::keras::Error;
@@ -28,6 +28,7 @@ pub fn load(h5: &[u8], model: &SavedModel, graph: &mut Graph) -> Result<(), Erro
     let mut loader = Loader::new(&file, graph);
     Container {
         loader: &mut loader,
+        loaded: &mut HashSet::new(),
         path: String::new(),
     }
     .load(&root, model)?;
@@ -37,6 +38,8 @@ pub fn load(h5: &[u8], model: &SavedModel, graph: &mut Graph) -> Result<(), Erro
 /// A model's group.
 struct Container<'l, 'a> {
     loader: &'l mut Loader<'a>,
+    /// The layers that were loaded: one that stands in several models is in the group of the first.
+    loaded: &'l mut HashSet<usize>,
     /// Where it is, with a `/` at the end.
     path: String,
 }
@@ -54,7 +57,8 @@ impl Container<'_, '_> {
             None => BTreeMap::new(),
         };
         let mut names = GroupNames::default();
-        for layer in &model.layers {
+        // Operations are in the list of layers, but Keras does not save them.
+        for layer in model.layers.iter().filter(|layer| !layer.is_operation()) {
             let counts = if twice && self.has_weights(layer) {
                 2
             } else {
@@ -63,14 +67,7 @@ impl Container<'_, '_> {
             let name_of_group = names.next(layer.options.class, counts);
             let group = groups.remove(&name_of_group);
             let path = format!("{}{name}/{name_of_group}", self.path);
-            match &layer.model {
-                Some(model) => Container {
-                    path: format!("{path}/"),
-                    loader: self.loader,
-                }
-                .load(&group.unwrap_or_default(), model)?,
-                None => self.load_layer(layer, group.as_ref(), &path)?,
-            }
+            self.load_saved(layer, group, path)?;
         }
         for (group, place) in groups {
             if !Vars::of(&place, file)?.members.is_empty() {
@@ -84,11 +81,37 @@ impl Container<'_, '_> {
         Ok(())
     }
 
+    /// Loads a layer, or a model, from its group, unless that was done where it stood before.
+    fn load_saved(
+        &mut self,
+        layer: &SavedLayer,
+        group: Option<Group>,
+        path: String,
+    ) -> Result<(), Error> {
+        if !self.loaded.insert(layer.id) {
+            return Ok(());
+        }
+        if let Some(inner) = &layer.wrapped {
+            const WRAPPED: &str = "layer";
+            let group = group.unwrap_or_default();
+            let group = group.below(WRAPPED, self.loader.file)?;
+            return self.load_saved(inner, Some(group), format!("{path}/{WRAPPED}"));
+        }
+        match &layer.model {
+            Some(model) => Container {
+                path: format!("{path}/"),
+                loader: self.loader,
+                loaded: self.loaded,
+            }
+            .load(&group.unwrap_or_default(), model),
+            None => self.load_layer(layer, group.as_ref(), &path),
+        }
+    }
+
     fn has_weights(&self, layer: &SavedLayer) -> bool {
         let variables = self.loader.graph.variables.get(&layer.id);
         let own = variables.is_some_and(|variables| !variables.is_empty());
-        let inner = layer.model.as_ref();
-        own || inner.is_some_and(|model| model.layers.iter().any(|l| self.has_weights(l)))
+        own || layer.inner().any(|layer| self.has_weights(layer))
     }
 
     fn load_layer(
@@ -152,14 +175,11 @@ struct Vars {
 }
 
 impl Vars {
-    /// Those in a group below another. In Keras 2 its name begins with an underscore.
+    /// Those in a group below another.
     fn below(group: Option<&Group>, file: &File, place: &str) -> Result<Self, hdf5::Error> {
         let mut group = group.cloned().unwrap_or_default();
         for name in place.split('/').filter(|name| !name.is_empty()) {
-            let mut members = group.members(file)?;
-            let found = members.remove(name);
-            let found = found.or_else(|| members.remove(&format!("_{name}")));
-            group = found.unwrap_or_default();
+            group = group.below(name, file)?;
         }
         Self::of(&group, file)
     }
@@ -194,6 +214,14 @@ impl Group {
             address: Some(file.root_address()),
             named: BTreeMap::new(),
         }
+    }
+
+    /// A group in it, if it is there. In Keras 2 its name begins with an underscore.
+    fn below(&self, name: &str, file: &File) -> Result<Self, hdf5::Error> {
+        let mut members = self.members(file)?;
+        let found = members.remove(name);
+        let found = found.or_else(|| members.remove(&format!("_{name}")));
+        Ok(found.unwrap_or_default())
     }
 
     fn members(&self, file: &File) -> Result<BTreeMap<String, Group>, hdf5::Error> {

@@ -5,7 +5,7 @@
 //! (`keras.src.legacy.saving.legacy_h5_format.save_weights_to_hdf5_group`). A nested model is one
 //! group: all its trainable weights come first, then all others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::Loader;
 use crate::keras::Error;
@@ -34,8 +34,8 @@ pub fn load(file: &File, model: &SavedModel, graph: &mut Graph) -> Result<(), Er
             Err(e) => Err(e),
         };
         let stored = stored.map_err(|e| error(e.to_string()))?;
-        let own = Owned::of_layer(&loader, layer);
-        let order = order(own, &stored).map_err(error)?;
+        let own = Owned::of_layer(&loader, layer, &mut HashSet::new());
+        let order = order(layer, own, &stored).map_err(error)?;
         for (own, stored) in order.iter().zip(&stored) {
             let address = stored.address;
             let read = loader.read(own.layer, &own.variable, address);
@@ -123,32 +123,44 @@ impl Paths<'_> {
 struct Owned<'a> {
     layer: &'a SavedLayer<'a>,
     variable: Variable,
+    /// Whether training changes it, whatever the models around its layer say.
+    is_trained: bool,
 }
 
 impl<'a> Owned<'a> {
-    /// The variables of a layer, or of all layers of a model, in layer order.
-    fn of_layer(loader: &Loader, layer: &'a SavedLayer<'a>) -> Vec<Self> {
-        match &layer.model {
-            Some(model) => {
-                let layers = model.layers.iter();
-                layers
-                    .flat_map(|layer| Self::of_layer(loader, layer))
-                    .collect()
-            }
-            None => {
-                let variables = loader.graph.variables.get(&layer.id).into_iter().flatten();
-                let own = |variable: &Variable| Self {
-                    layer,
-                    variable: variable.clone(),
-                };
-                variables.map(own).collect()
-            }
+    /// The variables of a layer, or of all layers of a model, in layer order. `seen` are the layers so
+    /// far: one that stands in several models has its variables once.
+    fn of_layer(
+        loader: &Loader,
+        layer: &'a SavedLayer<'a>,
+        seen: &mut HashSet<usize>,
+    ) -> Vec<Self> {
+        if !seen.insert(layer.id) {
+            return Vec::new();
         }
+        let is_trainable = layer.is_trainable().unwrap_or(true);
+        let variables = loader.graph.variables.get(&layer.id).into_iter().flatten();
+        let mut all: Vec<Self> = variables
+            .map(|variable| Self {
+                layer,
+                variable: variable.clone(),
+                is_trained: is_trainable && variable.trainable,
+            })
+            .collect();
+        for inner in layer.inner() {
+            all.extend(Self::of_layer(loader, inner, seen));
+        }
+        all
     }
 }
 
-/// The variables in the order of the datasets: the trainable ones first, or layer by layer.
-fn order<'a>(own: Vec<Owned<'a>>, stored: &[Stored]) -> Result<Vec<Owned<'a>>, String> {
+/// The variables in the order of the datasets. Keras 3 writes those that are trained first and then
+/// all others, but those of a frozen model layer by layer; Keras 2 does each model in the model so.
+fn order<'a>(
+    layer: &SavedLayer,
+    own: Vec<Owned<'a>>,
+    stored: &[Stored],
+) -> Result<Vec<Owned<'a>>, String> {
     if own.is_empty() {
         // The variables of a layer that does nothing at inference do not matter.
         return Ok(own);
@@ -161,13 +173,50 @@ fn order<'a>(own: Vec<Owned<'a>>, stored: &[Stored]) -> Result<Vec<Owned<'a>>, S
             own.len()
         ));
     }
-    let (mut sorted, rest): (Vec<_>, Vec<_>) =
-        own.iter().cloned().partition(|own| own.variable.trainable);
+    let (mut sorted, rest): (Vec<_>, Vec<_>) = own.iter().cloned().partition(|own| own.is_trained);
     sorted.extend(rest);
-    match check_names(&sorted, stored) {
-        Ok(()) => Ok(sorted),
-        Err(reason) => check_names(&own, stored).map(|()| own).map_err(|_| reason),
+    let is_trainable = layer.is_trainable().unwrap_or(true);
+    let orders = match (layer.options.keras_2, is_trainable) {
+        (true, _) => {
+            let mut of: HashMap<usize, Vec<Owned>> = HashMap::new();
+            for own in &own {
+                of.entry(own.layer.id).or_default().push(own.clone());
+            }
+            let (mut first, last) = halves(layer, &mut of);
+            first.extend(last);
+            [first, sorted, own]
+        }
+        (false, true) => [sorted, own.clone(), own],
+        (false, false) => [own.clone(), sorted, own],
+    };
+    let mut refused = None;
+    for order in orders {
+        match check_names(&order, stored) {
+            Ok(()) => return Ok(order),
+            Err(reason) => refused = refused.or(Some(reason)),
+        }
     }
+    Err(refused.unwrap_or_default())
+}
+
+/// The trained variables of a layer, and the others, as Keras 2 takes them together.
+fn halves<'a>(
+    layer: &SavedLayer,
+    of: &mut HashMap<usize, Vec<Owned<'a>>>,
+) -> (Vec<Owned<'a>>, Vec<Owned<'a>>) {
+    let own = of.remove(&layer.id).unwrap_or_default();
+    let (mut trained, mut others): (Vec<_>, Vec<_>) =
+        own.into_iter().partition(|own| own.is_trained);
+    for inner in layer.inner() {
+        let (first, rest) = halves(inner, of);
+        trained.extend(first);
+        others.extend(rest);
+    }
+    if layer.is_trainable().unwrap_or(true) {
+        return (trained, others);
+    }
+    trained.extend(others);
+    (Vec::new(), trained)
 }
 
 /// Checks that every dataset bears the name of its variable, and not that of another layer.

@@ -49,6 +49,32 @@ pub(super) fn activate(values: Tensor<2>, activation: Activation, last_axis: usi
         Activation::Squareplus => (values.clone() + (values.square() + 4.0).sqrt()) / 2.0,
         Activation::SparsePlus => sparse_plus(values),
         Activation::Exponential => values.exp(),
+        Activation::Expm1 => values.exp() - 1.0,
+        Activation::Log => values.log(),
+        Activation::Log1p => values.log1p(),
+        Activation::Abs => values.abs(),
+        Activation::Sqrt => values.sqrt(),
+        Activation::Rsqrt => values.sqrt().recip(),
+        Activation::Reciprocal => values.recip(),
+        Activation::Power { exponent } => values.powf_scalar(exponent),
+        Activation::Clip { low, high } => clip(values, low, high),
+        Activation::Sign => values.sign(),
+        Activation::Floor => values.floor(),
+        Activation::Ceil => values.ceil(),
+        Activation::Sin => values.sin(),
+        Activation::Cos => values.cos(),
+        Activation::Erf => values.erf(),
+    }
+}
+
+fn clip(values: Tensor<2>, low: Option<f32>, high: Option<f32>) -> Tensor<2> {
+    let values = match low {
+        Some(low) => values.clamp_min(low),
+        None => values,
+    };
+    match high {
+        Some(high) => values.clamp_max(high),
+        None => values,
     }
 }
 

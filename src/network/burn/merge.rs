@@ -31,18 +31,17 @@ impl Forward for Merge {
     fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
         let count = inputs.len();
         let same_size = inputs.into_iter().zip(&self.inputs);
+        let same_size = same_size.map(|(values, broadcast)| broadcast.repeat(values));
+        if self.op == MergeOp::Where {
+            let [condition, values, others] = take(same_size.collect())?;
+            return Ok(others.mask_where(condition.not_equal_elem(0.0), values));
+        }
         let merged = same_size
-            .map(|(values, broadcast)| broadcast.repeat(values))
             .reduce(|a, b| combine(self.op, a, b))
             .ok_or_else(|| Error::Compute("nothing to merge".to_owned()))?;
         Ok(match self.op {
             MergeOp::Average => merged / count as f32,
-            MergeOp::Add
-            | MergeOp::Subtract
-            | MergeOp::Multiply
-            | MergeOp::Divide
-            | MergeOp::Maximum
-            | MergeOp::Minimum => merged,
+            _ => merged,
         })
     }
 }
@@ -64,12 +63,16 @@ impl Forward for MergeConstant {
     fn forward(&self, inputs: Vec<Tensor<2>>) -> Result<Tensor<2>, Error> {
         let [values] = take(inputs)?;
         let constant = match self.op {
-            // These two do not broadcast in Burn.
-            MergeOp::Maximum | MergeOp::Minimum => {
+            MergeOp::Add
+            | MergeOp::Subtract
+            | MergeOp::Multiply
+            | MergeOp::Divide
+            | MergeOp::Average => self.constant.row(),
+            // The others do not broadcast in Burn.
+            _ => {
                 let batch = values.dims()[0];
                 self.constant.row().repeat_dim(0, batch)
             }
-            _ => self.constant.row(),
         };
         let merged = combine(self.op, values, constant);
         Ok(match self.op {
@@ -113,6 +116,15 @@ fn combine(op: MergeOp, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
         MergeOp::Divide => a / b,
         MergeOp::Maximum => a.max_pair(b),
         MergeOp::Minimum => a.min_pair(b),
+        MergeOp::Power => a.powf(b),
+        MergeOp::Equal => a.equal(b).float(),
+        MergeOp::NotEqual => a.not_equal(b).float(),
+        MergeOp::Greater => a.greater(b).float(),
+        MergeOp::GreaterEqual => a.greater_equal(b).float(),
+        MergeOp::Less => a.lower(b).float(),
+        MergeOp::LessEqual => a.lower_equal(b).float(),
+        // A choice takes three.
+        MergeOp::Where => b,
     }
 }
 

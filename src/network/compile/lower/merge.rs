@@ -68,7 +68,7 @@ fn along_last(op: MergeOp, constant: &[f32], axis: usize) -> Option<Affine> {
         MergeOp::Subtract => Affine::new(&[1.0], &each(|c| -c), axis),
         MergeOp::Multiply => Affine::new(&constant, &[0.0], axis),
         MergeOp::Divide => Affine::new(&each(|c| 1.0 / c), &[0.0], axis),
-        MergeOp::Average | MergeOp::Maximum | MergeOp::Minimum => return None,
+        _ => return None,
     };
     affine.is_finite().then_some(affine)
 }

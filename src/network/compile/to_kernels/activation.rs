@@ -16,6 +16,10 @@ pub(in crate::network::compile) fn activation(activation: Activation) -> Option<
             low: -1.0,
             high: 1.0,
         },
+        Activation::Clip { low, high } => Kernel::Clamp {
+            low: low.unwrap_or(f32::NEG_INFINITY),
+            high: high.unwrap_or(f32::INFINITY),
+        },
         Activation::LeakyRelu { negative_slope } => Kernel::Leaky {
             slope: negative_slope,
             threshold: 0.0,
@@ -62,6 +66,20 @@ pub(in crate::network::compile) fn activation(activation: Activation) -> Option<
         | Activation::HardShrink
         | Activation::SoftShrink
         | Activation::Squareplus
-        | Activation::SparsePlus => return None,
+        | Activation::SparsePlus
+        | Activation::Expm1
+        | Activation::Log
+        | Activation::Log1p
+        | Activation::Abs
+        | Activation::Sqrt
+        | Activation::Rsqrt
+        | Activation::Reciprocal
+        | Activation::Power { .. }
+        | Activation::Sign
+        | Activation::Floor
+        | Activation::Ceil
+        | Activation::Sin
+        | Activation::Cos
+        | Activation::Erf => return None,
     })
 }

@@ -23,11 +23,7 @@ impl Translation<'_> {
         let is_sum = match kind {
             MergeOp::Add => true,
             MergeOp::Multiply => false,
-            MergeOp::Subtract
-            | MergeOp::Divide
-            | MergeOp::Average
-            | MergeOp::Maximum
-            | MergeOp::Minimum => return Err(self.refused()),
+            _ => return Err(self.refused()),
         };
         let (largest, others) = self.largest().ok_or_else(|| self.refused())?;
         let mut value = self.inputs[largest];
