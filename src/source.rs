@@ -143,13 +143,14 @@ fn meant(path: &Path) -> Option<Source> {
 
 /// Content and not the name decides: in safetensors JSON comes after eight bytes of length.
 fn read_file(path: &Path) -> Result<(Model, Format), Reason> {
-    let bytes = keras::read_bytes(path).map_err(|error| match error.kind() {
+    let begin = keras::begin(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Reason::NotThere(meant(path)),
         _ => error.into(),
     })?;
-    Ok(if bytes.get(8) == Some(&b'{') {
+    Ok(if begin.get(8) == Some(&b'{') {
+        let bytes = keras::read_bytes(path)?;
         (description::from_safetensors(&bytes)?, Format::Safetensors)
     } else {
-        (keras::read(&bytes)?, Format::Keras)
+        (keras::read_file(path)?, Format::Keras)
     })
 }

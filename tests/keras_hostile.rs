@@ -549,7 +549,8 @@ fn graphs_that_grow_when_they_are_read_are_refused_at_once() {
         inner["inbound_nodes"][1]["args"][0]["config"]["keras_history"] = json!(["m", 0, 0]);
         layers.truncate(1);
         layers.push(inner);
-        config["config"]["output_layers"] = json!(["m", 1, 0]);
+        // Keras 3 counts the call that made the model too where the outputs are.
+        config["config"]["output_layers"] = json!(["m", 2, 0]);
         config
     };
     let doubled = |times: usize| (0..times).fold(graph_of(&[("a", &["in"])]), |m, _| twice(m));
@@ -559,18 +560,16 @@ fn graphs_that_grow_when_they_are_read_are_refused_at_once() {
     let nothing = (0..14).fold(graph_of(&[]), |m, _| twice(m));
     refused(read_config(&nothing), &["more than", "times"]);
 
-    let deep = (0..100).fold(graph_of(&[("a", &["in"])]), |mut inner, _| {
-        inner["config"]["name"] = json!("m");
-        json!({"module": "keras", "class_name": "Sequential",
-            "config": {"name": "s", "layers": [inner]}})
-    });
-    assert!(read_config(&deep).is_err());
-    let deep = (0..20).fold(graph_of(&[("a", &["in"])]), |mut inner, _| {
-        inner["config"]["name"] = json!("m");
-        json!({"module": "keras", "class_name": "Sequential",
-            "config": {"name": "s", "layers": [inner]}})
-    });
-    refused(read_config(&deep), &["inside one another"]);
+    let deep = |models: usize| {
+        let deep = (0..models).fold(graph_of(&[("a", &["in"])]), |mut inner, _| {
+            inner["config"]["name"] = json!("m");
+            json!({"module": "keras", "class_name": "Sequential",
+                "config": {"name": "s", "layers": [inner]}})
+        });
+        read_config(&deep)
+    };
+    assert!(deep(100).is_err());
+    assert_eq!(deep(30).unwrap().nodes().len(), 2);
 
     let model = |i: usize| {
         json!({"module": "keras", "class_name": "Sequential", "config": {"name": format!("s{i}"),

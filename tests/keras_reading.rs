@@ -62,6 +62,22 @@ fn shared_frozen_nested_and_operations_are_answered_as_keras_does() {
 }
 
 #[test]
+fn a_folder_that_is_not_zipped_is_read_as_its_archive_is() {
+    let folder = file("tests/fixtures/keras/reading/unzipped");
+    let [input, expected] = ["input.npy", "expected.npy"].map(|end| folder.with_extension(end));
+    assert_answers(&folder, &input, &expected);
+}
+
+#[test]
+fn a_subclassed_model_is_told_that_its_code_is_missing() {
+    let path = file("tests/fixtures/keras/reading/subclassed.keras");
+    let error = keras::read_file(&path).unwrap_err().to_string();
+    for word in ["subclassed model ('Own')", "code is not in the file"] {
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
 fn what_is_called_as_in_training_is_refused_by_name() {
     let folder = file("tests/fixtures/keras/reading");
     for (name, layer) in [

@@ -178,6 +178,9 @@ def applications():
 
     def of(x):
         y = StochasticDepth(0.3)(LayerScale(1e-6, 6)(layers.Dense(6)(x)))
+        y = layers.EinsumDense("abcd,de->abce", (6, 6, 6), bias_axes="e", activation="tanh")(y)
+        y = layers.EinsumDense("...x,xyz->...yz", (2, 3), bias_axes="yz")(y)
+        y = layers.EinsumDense("abcde,def->abfc", (6, 6, 6))(y)
         y = CustomScaleLayer(0.17)([x, layers.Conv2D(6, 1)(y)])
         y = layers.RMSNormalization(axis=1)(y)
         small = layers.Resizing(3, 5, crop_to_aspect_ratio=True)(y)
@@ -254,6 +257,52 @@ def called_as_in_training(folder):
         deflate(path)
 
 
+def in_a_folder(folder):
+    """What `zipped=False` writes, and the archive of a model whose class is not in the file."""
+    rng = np.random.default_rng(1)
+    made = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    randomize(made, rng)
+    inputs = rng.normal(0, 1, (2, 3)).astype("float32")
+    made.save(folder / "unzipped", zipped=False)
+    np.save(folder / "unzipped.input.npy", inputs)
+    np.save(folder / "unzipped.expected.npy", np.asarray(made(inputs)))
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    own = Own()
+    own(inputs)
+    own.save(folder / "subclassed.keras")
+    deflate(folder / "subclassed.keras")
+
+
+def of_keras_2_1(folder):
+    """The file of a Sequential model as Keras had it up to 2.2: its configuration is a list."""
+    import json
+
+    import h5py
+
+    rng = np.random.default_rng(1)
+    made = keras.Sequential([layers.Conv1D(3, 2, input_shape=(5, 2)), layers.GRU(2, reset_after=False), layers.Dense(2)])
+    randomize(made, rng)
+    inputs = rng.normal(0, 1, (2, 5, 2)).astype("float32")
+    made.save(folder / "list_of_layers.h5")
+    np.save(folder / "list_of_layers.input.npy", inputs)
+    np.save(folder / "list_of_layers.expected.npy", np.asarray(made(inputs)))
+    with h5py.File(folder / "list_of_layers.h5", "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"] = [layer for layer in config["config"]["layers"] if layer["class_name"] != "InputLayer"]
+        for layer in config["config"]:
+            layer["config"].pop("reset_after", None)
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["keras_version"] = "2.1.6"
+
+
 def main():
     default = Path(__file__).parent.parent / "tests" / "fixtures" / "keras" / "reading"
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else default
@@ -277,6 +326,7 @@ def main():
     for seed, (maker, endings) in enumerate(makers, start=1):
         make(maker, endings, folder, seed)
     called_as_in_training(folder)
+    of_keras_2_1(folder) if LEGACY else in_a_folder(folder)
 
 
 if __name__ == "__main__":

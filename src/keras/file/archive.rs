@@ -1,32 +1,59 @@
 //! The zip archive around a Keras 3 model: three members, each bounded before it is read.
 
-use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{Read, copy, sink};
+use std::io::{BufReader, Read, copy, sink};
 
 use flate2::bufread::DeflateDecoder;
-use rawzip::{CompressionMethod, ZipArchive, ZipSliceEntry};
+use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipEntry, ZipLocator};
 
+use super::bytes::Bytes;
 use crate::keras::Error;
 
-const METADATA: &str = "metadata.json";
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.weights.h5";
+pub(in crate::keras) const METADATA: &str = "metadata.json";
+pub(in crate::keras) const CONFIG: &str = "config.json";
+pub(in crate::keras) const WEIGHTS: &str = "model.weights.h5";
 
 /// Most members of an archive; Keras writes three, and a few more with assets.
 const MAX_MEMBERS: usize = 4096;
-const MAX_METADATA: usize = 64 << 10;
-const MAX_CONFIG: usize = 4 << 20;
-const MAX_WEIGHTS: usize = 1 << 30;
+pub(in crate::keras) const MAX_METADATA: u64 = 64 << 10;
+pub(in crate::keras) const MAX_CONFIG: u64 = 4 << 20;
+/// Most that is inflated into memory. What lies in the archive as it is may be of any size: only the
+/// weights of it are read.
+const MAX_INFLATED: u64 = 1 << 30;
 /// Most that a deflated member may grow, plus one MiB. Keras itself refuses beyond 100 times
 /// (`keras.src.saving.saving_lib._reject_zip_bomb`).
-const MAX_EXPANSION: usize = 100;
+const MAX_EXPANSION: u64 = 100;
 
-/// The members of a Keras 3 archive; stored ones are borrowed from it.
+type Entry<'a> = ZipEntry<'a, Bytes<'a>>;
+
+/// The members of a Keras 3 archive.
 pub(in crate::keras) struct Members<'a> {
-    pub metadata: Cow<'a, [u8]>,
-    pub config: Cow<'a, [u8]>,
-    pub weights: Cow<'a, [u8]>,
+    pub metadata: Vec<u8>,
+    pub config: Vec<u8>,
+    pub weights: Member<'a>,
+}
+
+/// A member of an archive.
+pub(in crate::keras) enum Member<'a> {
+    /// It lies in the archive as it is.
+    Stored(Bytes<'a>),
+    Inflated(Vec<u8>),
+}
+
+impl Member<'_> {
+    pub fn bytes(&self) -> Bytes<'_> {
+        match self {
+            Self::Stored(bytes) => *bytes,
+            Self::Inflated(bytes) => bytes[..].into(),
+        }
+    }
+
+    fn into_vec(self) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Stored(bytes) => bytes.read().map_err(damaged),
+            Self::Inflated(bytes) => Ok(bytes),
+        }
+    }
 }
 
 /// Takes the archive apart.
@@ -34,10 +61,12 @@ pub(in crate::keras) struct Members<'a> {
 /// # Errors
 /// A damaged archive, a member that is missing, double, encrypted, compressed by other means than
 /// deflate, too large, or not what its checksum promises.
-pub(in crate::keras) fn open(bytes: &[u8]) -> Result<Members<'_>, Error> {
-    let archive = ZipArchive::from_slice(bytes).map_err(|e| damaged(format!("{e}; cut short?")))?;
+pub(in crate::keras) fn open(bytes: Bytes<'_>) -> Result<Members<'_>, Error> {
+    let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
+    let archive = ZipLocator::new().locate_in_reader(bytes, &mut buffer, bytes.len());
+    let archive = archive.map_err(|(_, e)| damaged(format!("{e}; cut short?")))?;
     let (mut metadata, mut config, mut weights) = (None, None, None);
-    let mut entries = archive.entries();
+    let mut entries = archive.entries(&mut buffer);
     let mut count = 0_usize;
     let mut has_arrays = false;
     while let Some(record) = entries.next_entry().map_err(damaged)? {
@@ -49,7 +78,7 @@ pub(in crate::keras) fn open(bytes: &[u8]) -> Result<Members<'_>, Error> {
         let (name, limit, slot) = match path.as_bytes() {
             b"metadata.json" => (METADATA, MAX_METADATA, &mut metadata),
             b"config.json" => (CONFIG, MAX_CONFIG, &mut config),
-            b"model.weights.h5" => (WEIGHTS, MAX_WEIGHTS, &mut weights),
+            b"model.weights.h5" => (WEIGHTS, u64::MAX, &mut weights),
             b"model.weights.npz" => {
                 has_arrays = true;
                 continue;
@@ -65,14 +94,17 @@ pub(in crate::keras) fn open(bytes: &[u8]) -> Result<Members<'_>, Error> {
         let entry = archive
             .get_entry(record.wayfinder())
             .map_err(|e| damaged(format!("{name}: {e}")))?;
-        if entry.local_header().file_path().as_bytes() != path.as_bytes() {
+        let mut header = vec![0; RECOMMENDED_BUFFER_SIZE];
+        let header = entry.local_header(&mut header).map_err(damaged)?;
+        if header.file_path().as_bytes() != path.as_bytes() {
             return Err(damaged(format!(
                 "{name} has another name in its own header"
             )));
         }
         let (start, end) = entry.compressed_data_range();
-        let data = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-        let data = data.and_then(|(start, end)| bytes.get(start..end));
+        let data = end
+            .checked_sub(start)
+            .and_then(|len| bytes.part(start, len));
         let data = data.ok_or_else(|| damaged(format!("{name} lies outside the file")))?;
         let member = match record.compression_method() {
             CompressionMethod::STORE => stored(name, &entry, data, limit)?,
@@ -96,48 +128,39 @@ pub(in crate::keras) fn open(bytes: &[u8]) -> Result<Members<'_>, Error> {
     let [metadata, config, weights] = [(METADATA, metadata), (CONFIG, config), (WEIGHTS, weights)]
         .map(|(name, member)| member.ok_or_else(|| missing(name)));
     Ok(Members {
-        metadata: metadata?,
-        config: config?,
+        metadata: metadata?.into_vec()?,
+        config: config?.into_vec()?,
         weights: weights?,
     })
 }
 
-fn stored<'a>(
-    name: &str,
-    entry: &ZipSliceEntry,
-    data: &'a [u8],
-    limit: usize,
-) -> Result<Cow<'a, [u8]>, Error> {
+fn stored<'a>(name: &str, entry: &Entry, data: Bytes<'a>, limit: u64) -> Result<Member<'a>, Error> {
     if data.len() > limit {
         return Err(too_large(name, limit));
     }
-    copy(&mut entry.verifying_reader(data), &mut sink())
+    copy(&mut entry.verifying_reader(entry.reader()), &mut sink())
         .map_err(|e| damaged(format!("{name}: {e}")))?;
-    Ok(Cow::Borrowed(data))
+    Ok(Member::Stored(data))
 }
 
 /// Inflates a member. What the archive says of its size is not used: the reader is cut off.
-fn inflate<'a>(
-    name: &str,
-    entry: &ZipSliceEntry,
-    data: &[u8],
-    limit: usize,
-) -> Result<Cow<'a, [u8]>, Error> {
-    let limit = limit.min(
+fn inflate<'a>(name: &str, entry: &Entry, data: Bytes, limit: u64) -> Result<Member<'a>, Error> {
+    let limit = limit.min(MAX_INFLATED).min(
         data.len()
             .saturating_mul(MAX_EXPANSION)
             .saturating_add(1 << 20),
     );
     let mut member = Vec::new();
+    let packed = BufReader::new(entry.reader());
     entry
-        .verifying_reader(DeflateDecoder::new(data))
-        .take(limit as u64 + 1)
+        .verifying_reader(DeflateDecoder::new(packed))
+        .take(limit + 1)
         .read_to_end(&mut member)
         .map_err(|e| damaged(format!("{name}: {e}")))?;
-    if member.len() > limit {
+    if member.len() as u64 > limit {
         return Err(too_large(name, limit));
     }
-    Ok(Cow::Owned(member))
+    Ok(Member::Inflated(member))
 }
 
 fn missing(name: &str) -> Error {
@@ -146,7 +169,7 @@ fn missing(name: &str) -> Error {
     ))
 }
 
-fn too_large(name: &str, limit: usize) -> Error {
+fn too_large(name: &str, limit: u64) -> Error {
     damaged(format!("{name} is larger than the {limit} bytes allowed"))
 }
 

@@ -15,6 +15,7 @@ use hdf5_reader::object_header::ObjectHeader;
 use hdf5_reader::superblock::Superblock;
 use hdf5_reader::{ByteOrder, Datatype, Storage};
 
+use super::bytes::Bytes;
 use super::metered::Metered;
 
 /// Why an HDF5 file cannot be read.
@@ -32,7 +33,7 @@ impl From<Error> for crate::keras::Error {
     }
 }
 
-/// An HDF5 file in memory.
+/// An HDF5 file.
 pub(in crate::keras) struct File<'a> {
     pub(super) storage: Metered<'a>,
     pub(super) offset_size: u8,
@@ -40,7 +41,7 @@ pub(in crate::keras) struct File<'a> {
     root: u64,
     /// Bytes of datasets that may still be handed out. More than the file has would mean that datasets
     /// overlap, and then a small file could fill a large memory.
-    data_left: Cell<usize>,
+    data_left: Cell<u64>,
     /// The heap of texts that was read last, since the texts of a list are mostly in one.
     pub(super) heap: RefCell<Option<(u64, GlobalHeapCollection)>>,
 }
@@ -54,7 +55,7 @@ pub(in crate::keras) struct Dataset<'a> {
     pub shape: Vec<usize>,
     pub element: Element,
     /// Its bytes: as many as its shape and element make.
-    pub bytes: &'a [u8],
+    pub bytes: Bytes<'a>,
 }
 
 /// The types of numbers that Keras saves.
@@ -69,7 +70,7 @@ pub(in crate::keras) enum Element {
 }
 
 impl<'a> File<'a> {
-    pub fn open(bytes: &'a [u8]) -> Result<Self, Error> {
+    pub fn open(bytes: Bytes<'a>) -> Result<Self, Error> {
         let storage = Metered::new(bytes);
         let superblock = Superblock::parse_from_storage(&storage)?;
         if superblock.base_address != 0 {
@@ -129,13 +130,13 @@ impl<'a> File<'a> {
                 "a dataset of shape {shape:?} takes {length} bytes but {size} are stored"
             )));
         }
-        let bytes = self.storage.slice(address, length).ok_or_else(|| {
+        let bytes = self.storage.part(address, length).ok_or_else(|| {
             other(format!(
                 "{length} bytes at offset {address} lie outside the file of {} bytes; was it cut short?",
                 self.storage.len()
             ))
         })?;
-        let left = self.data_left.get().checked_sub(length);
+        let left = self.data_left.get().checked_sub(length as u64);
         self.data_left
             .set(left.ok_or_else(|| other("the datasets overlap: together they exceed the file"))?);
         Ok(Dataset {
@@ -189,14 +190,15 @@ mod tests {
     #[test]
     fn datasets_that_overlap_cannot_grow_beyond_the_file() {
         let archive = include_bytes!("../../../tests/fixtures/keras/dense.keras");
-        let members = crate::keras::file::archive::open(archive).unwrap();
-        let file = File::open(&members.weights).unwrap();
+        let members = crate::keras::file::archive::open(archive[..].into()).unwrap();
+        let weights = members.weights.bytes();
+        let file = File::open(weights).unwrap();
         let group = |address, name| file.members(address).unwrap()[name];
         let layers = file.root().unwrap()["layers"];
         let kernel = group(group(group(layers, "dense"), "vars"), "0");
         let size = file.dataset(kernel).unwrap().bytes.len();
-        let more = (0..members.weights.len()).take_while(|_| file.dataset(kernel).is_ok());
-        assert!(more.count() < members.weights.len() / size);
+        let more = (0..weights.len()).take_while(|_| file.dataset(kernel).is_ok());
+        assert!(more.count() < usize::try_from(weights.len() / size).unwrap());
         assert!(
             file.dataset(kernel)
                 .unwrap_err()

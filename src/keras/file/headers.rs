@@ -40,8 +40,8 @@ impl File<'_> {
     /// Refuses a header that would take more memory than it has bytes. Everything else is left to the
     /// parser.
     fn look_through(&self, address: u64) -> Result<(), Error> {
-        let prefix = self.storage.slice(address, PREFIX).unwrap_or_default();
-        let &[1, _, low, high, _, _, _, _, s0, s1, s2, s3, ..] = prefix else {
+        let prefix = self.looked_at(address, PREFIX);
+        let &[1, _, low, high, _, _, _, _, s0, s1, s2, s3, ..] = &prefix[..] else {
             // Version 2 has link messages in place of symbol tables; Keras never writes it.
             return Err(other(format!(
                 "there is no object header of version 1 at offset {address}"
@@ -54,7 +54,8 @@ impl File<'_> {
         while let Some(&(start, length)) = chunks.get(next) {
             next += 1;
             let length = usize::try_from(length).unwrap_or(usize::MAX);
-            let mut rest = self.storage.slice(start, length).unwrap_or_default();
+            let bytes = self.looked_at(start, length);
+            let mut rest = &bytes[..];
             while let Some((kind, data, after)) = split_message(rest) {
                 messages += 1;
                 if messages > MAX_MESSAGES {
@@ -82,6 +83,13 @@ impl File<'_> {
             )));
         }
         Ok(())
+    }
+
+    /// Bytes of a header; none of what is not there, or larger than the parser takes.
+    fn looked_at(&self, start: u64, length: usize) -> Vec<u8> {
+        let bytes = (length <= MAX_HEADER).then(|| self.storage.part(start, length));
+        let bytes = bytes.flatten().and_then(|bytes| bytes.read().ok());
+        bytes.unwrap_or_default()
     }
 
     /// Where the header continues, and for how many bytes.

@@ -1,9 +1,11 @@
-//! A file in memory with a budget of bytes to read.
+//! The bytes of a file with a budget of how many are read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hdf5_reader::error::{Error, Result};
 use hdf5_reader::{Storage, StorageBuffer};
+
+use super::bytes::Bytes;
 
 /// Most bytes of structures (not of weights) that are read from one file; a thousand layers take
 /// about five million.
@@ -12,16 +14,14 @@ const MAX_STRUCTURE: u64 = 64 << 20;
 /// The bytes of a file, handed out up to a budget: structures that overlap or repeat would otherwise
 /// make a small file take long to read.
 pub(super) struct Metered<'a> {
-    bytes: &'a [u8],
+    bytes: Bytes<'a>,
     left: AtomicU64,
 }
 
 impl<'a> Metered<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: Bytes<'a>) -> Self {
         // Small structures are read more than once, such as the heap of all names' texts.
-        let budget = (bytes.len() as u64)
-            .saturating_mul(16)
-            .saturating_add(64 << 10);
+        let budget = bytes.len().saturating_mul(16).saturating_add(64 << 10);
         Self {
             bytes,
             left: AtomicU64::new(budget.min(MAX_STRUCTURE)),
@@ -39,24 +39,24 @@ impl<'a> Metered<'a> {
         })
     }
 
-    /// Bytes that the budget does not count.
-    pub fn slice(&self, offset: u64, length: usize) -> Option<&'a [u8]> {
-        let start = usize::try_from(offset).ok()?;
-        self.bytes.get(start..start.checked_add(length)?)
+    /// Where bytes are, which the budget does not count.
+    pub fn part(&self, offset: u64, length: usize) -> Option<Bytes<'a>> {
+        self.bytes.part(offset, length as u64)
     }
 }
 
 impl Storage for Metered<'_> {
     fn len(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes.len()
     }
 
     fn read_range(&self, offset: u64, len: usize) -> Result<StorageBuffer> {
         let bytes = self
-            .slice(offset, len)
+            .part(offset, len)
             .ok_or(Error::OffsetOutOfBounds(offset))?;
         self.spend(len as u64)?;
-        Ok(StorageBuffer::from_vec(bytes.to_vec()))
+        let bytes = bytes.read().map_err(|_| Error::OffsetOutOfBounds(offset))?;
+        Ok(StorageBuffer::from_vec(bytes))
     }
 }
 
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_small_file_cannot_be_read_over_and_over() {
         let bytes = [0; 1024];
-        let storage = Metered::new(&bytes);
+        let storage = Metered::new(bytes[..].into());
         let allowed = (0..1000)
             .filter(|_| storage.read_range(0, 1024).is_ok())
             .count();

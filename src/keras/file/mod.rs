@@ -4,6 +4,7 @@
 //! what a model is.
 
 pub(super) mod archive;
+pub(super) mod bytes;
 mod groups;
 pub(super) mod hdf5;
 mod headers;

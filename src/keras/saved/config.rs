@@ -410,8 +410,7 @@ struct Names<'a> {
     /// How often each layer is called.
     uses: Vec<usize>,
     /// The number of each layer's first call in the file: every call that the file has is referred
-    /// to. It is not 0 where there were calls that the file leaves out, such as the one that made a
-    /// model in Keras 2.
+    /// to. It is 1 for a model that was called once when it was made, which the file leaves out.
     first: Vec<usize>,
     /// The layers to whose calls a model's outputs refer by one more than other layers do: functional
     /// models in Keras 3, which counts the call that made them there, and only there.
@@ -454,11 +453,7 @@ impl<'a> Names<'a> {
             })?;
         }
         for (first, layer) in first.iter_mut().zip(layers) {
-            let counts_before = match options.keras_2 {
-                true => *first == 1 && layer.model.is_some(),
-                false => *first < usize::MAX,
-            };
-            *first = if counts_before { *first } else { 0 };
+            *first = usize::from(*first == 1 && layer.model.is_some());
         }
         names.first = first;
         Ok(names)

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Loader;
 use crate::keras::Error;
+use crate::keras::file::bytes::Bytes;
 use crate::keras::file::hdf5::{self, File, Members};
 use crate::keras::graph::{Graph, Variable};
 use crate::keras::saved::{SavedLayer, SavedModel};
@@ -22,7 +23,7 @@ const LAYERS: &str = "layers";
 const LAYERS_OF_2_13: &str = "_layer_checkpoint_dependencies";
 
 /// Reads the variables into the nodes of a graph.
-pub fn load(h5: &[u8], model: &SavedModel, graph: &mut Graph) -> Result<(), Error> {
+pub fn load(h5: Bytes, model: &SavedModel, graph: &mut Graph) -> Result<(), Error> {
     let file = File::open(h5)?;
     let root = Group::root(&file);
     let mut loader = Loader::new(&file, graph);

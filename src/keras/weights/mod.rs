@@ -110,7 +110,7 @@ fn finite(dataset: &Dataset) -> Result<Vec<f32>, String> {
     if matches!(dataset.element, Element::Integer(_)) {
         return Err("its values are whole numbers, expected floating point".to_owned());
     }
-    let values = number::to_float32(dataset);
+    let values = number::to_float32(dataset).map_err(|e| e.to_string())?;
     // Keras would load it and answer NaN for every picture: its training diverged, or the file is
     // damaged. It is refused now, not with every answer.
     match values.iter().position(|value| !value.is_finite()) {

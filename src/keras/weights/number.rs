@@ -1,12 +1,23 @@
 //! Numbers as HDF5 stores them → float32.
 
+use std::io;
+
 use crate::keras::file::hdf5::{Dataset, Element};
 
 /// The values of a dataset of floating-point numbers; of integers there are none.
-pub(super) fn to_float32(dataset: &Dataset) -> Vec<f32> {
+pub(super) fn to_float32(dataset: &Dataset) -> io::Result<Vec<f32>> {
+    let count = dataset.bytes.len() / dataset.element.size() as u64;
+    let mut values = Vec::with_capacity(usize::try_from(count).map_err(io::Error::other)?);
+    let element = dataset.element;
+    dataset
+        .bytes
+        .each_part(|bytes| values.append(&mut converted(element, bytes)))?;
+    Ok(values)
+}
+
+fn converted(element: Element, bytes: &[u8]) -> Vec<f32> {
     use hdf5_reader::ByteOrder::{BigEndian, LittleEndian};
-    let bytes = dataset.bytes;
-    match dataset.element {
+    match element {
         Element::Float(2, LittleEndian) => map(bytes, |b| half(u16::from_le_bytes(b))),
         Element::Float(2, BigEndian) => map(bytes, |b| half(u16::from_be_bytes(b))),
         Element::Float(8, LittleEndian) => map(bytes, |b| narrow(f64::from_le_bytes(b))),
