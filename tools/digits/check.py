@@ -23,8 +23,8 @@ HERE = Path(__file__).resolve().parent
 # So many in a hundred were right where it was not nearly all of them; weights/README.md has the numbers. A letter is taken for
 # the digit that it looks like.
 MEASURED = {
-    "nothing_letter": 0, "sheet_upright": 95, "shadow_across": 95, "tight_blurred": 95, "transparent": 95, "whiteboard_glare": 90,
-    "wide_canvas": 95,
+    "nothing_letter": 0, "several_two": 95, "sheet_upright": 95, "shadow_half_light": 95, "sudoku_cell": 95, "tight_blurred": 95,
+    "transparent": 95, "whiteboard_glare": 80, "wide_canvas": 95,
 }
 # A kind of which all were right may have been lucky.
 BEST = 99.0
