@@ -30,9 +30,7 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It begins like something else.
-    #[error(
-        "not an IDX file of unsigned bytes, as MNIST's t10k-images-idx3-ubyte.gz is: it begins with {0:02x?}, not 00 00 08"
-    )]
+    #[error("not an IDX file of unsigned bytes, as MNIST's t10k-images-idx3-ubyte.gz is, {}", seems(.0))]
     Magic(Vec<u8>),
     /// Its header announces something else than follows.
     #[error("its header announces {shape:?}, and {found} bytes follow")]
@@ -45,6 +43,19 @@ pub enum Error {
     /// Too large.
     #[error("larger than {MAX_BYTES} bytes unpacked")]
     TooLarge,
+}
+
+/// What a file is instead, by its first bytes.
+fn seems(begin: &[u8]) -> String {
+    match begin {
+        [] => "but empty".to_owned(),
+        [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] | [b'G', b'I', b'F', b'8', ..] => {
+            "but a picture: `kiln predict` takes it".to_owned()
+        }
+        [0x93, b'N', b'U', b'M', ..] => "but an array of NumPy: `kiln infer` takes it".to_owned(),
+        [b'P', b'K', ..] => "but a zip archive: unpack it".to_owned(),
+        _ => format!("but begins with {begin:02x?}, not 00 00 08"),
+    }
 }
 
 /// Reads a file.
@@ -137,6 +148,21 @@ mod tests {
         }
         for file in [&FILE[..3], &FILE[..9], b"\x00\x00\x0d\x01zzzz", b""] {
             assert!(matches!(parse(file), Err(Error::Magic(_))), "{file:?}");
+        }
+    }
+
+    #[test]
+    fn another_kind_of_file_is_told_by_its_name() {
+        for (file, said) in [
+            (&b"\x89PNG\r\n\x1a\n"[..], "a picture"),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF", "a picture"),
+            (b"\x93NUMPY\x01\0", "an array of NumPy"),
+            (b"PK\x03\x04", "a zip archive"),
+            (b"\0\0\x0d\x01", "begins with [00, 00, 0d, 01]"),
+            (b"", "empty"),
+        ] {
+            let error = parse(file).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
         }
     }
 }

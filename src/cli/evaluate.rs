@@ -26,10 +26,10 @@ Examples:
       --labels t10k-labels-idx1-ubyte.gz --model model.keras")]
 pub(super) struct Args {
     /// Images, an IDX file, gzipped or not
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "IDX")]
     images: PathBuf,
     /// Their labels, an IDX file, gzipped or not
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "IDX")]
     labels: PathBuf,
     #[command(flatten)]
     model: ModelArgs,

@@ -1,5 +1,6 @@
 //! `kiln healthcheck`
 
+use std::io::{IsTerminal as _, stdout};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -7,6 +8,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::output::print;
 use super::remote::{LOCAL_SERVER, Remote};
 use super::values;
 
@@ -41,6 +43,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         answer.map_err(|status| remote.failed(&status))
     })?;
     match answer.into_inner().status() {
+        // A person wants to see that it did something; a container's log does not.
+        ServingStatus::Serving if stdout().is_terminal() => print("serving\n"),
         ServingStatus::Serving => Ok(()),
         other => bail!("{} is {}", args.addr, other.as_str_name()),
     }

@@ -12,7 +12,7 @@ use crate::source::Source;
 Examples:
   kiln inspect model.keras
   kiln inspect --optimized mnist
-  kiln inspect --json model.keras | jq .layers[0]")]
+  kiln inspect --json model.keras | jq '.layers[0]'")]
 pub(super) struct Args {
     /// A Keras file, a converted .safetensors file, or the name of a built-in network
     file: Source,

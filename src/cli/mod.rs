@@ -22,7 +22,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Serves Keras models over gRPC, in pure Rust.
 #[derive(Debug, Parser)]
-#[command(name = "kiln", version, max_term_width = 100, propagate_version = true)]
+#[command(name = "kiln", version, max_term_width = 80, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -24,12 +24,26 @@ pub(super) fn print_raw(text: &str) -> anyhow::Result<()> {
 
 /// Says what failed.
 pub(super) fn error(what: impl Display) {
-    say(&format!("error: {}\n", shown(what)));
+    say(&format!("error: {}\n", in_words(&shown(what))));
 }
 
 /// Says what the user may not expect, and goes on.
 pub(super) fn warn(what: impl Display) {
-    say(&format!("warning: {}\n", shown(what)));
+    say(&format!("warning: {}\n", in_words(&shown(what))));
+}
+
+/// A message without the system's numbers: behind each of its errors Rust writes "(os error 2)".
+fn in_words(message: &str) -> String {
+    const BEGIN: &str = " (os error ";
+    let mut parts = message.split(BEGIN);
+    let mut words = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.parse::<u32>().is_ok() => words += rest,
+            _ => words.extend([BEGIN, part]),
+        }
+    }
+    words
 }
 
 /// Writes to standard error. Where that is closed or full, nobody can be told.
@@ -113,6 +127,16 @@ mod tests {
     fn counts_are_grouped_by_three() {
         let counts = [0, 999, 1000, 101_770, 1_234_567].map(thousands);
         assert_eq!(counts, ["0", "999", "1,000", "101,770", "1,234,567"]);
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_told_in_words() {
+        let error = io::Error::from_raw_os_error(2);
+        assert_eq!(
+            in_words(&format!("a.png: {error}: b ({error})")),
+            "a.png: No such file or directory: b (No such file or directory)"
+        );
+        assert_eq!(in_words("a (os error x) b"), "a (os error x) b");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn find(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             let before = found.pictures.len();
             found.walk(path)?;
             anyhow::ensure!(
-                found.pictures.len() > before || !found.skipped.is_empty(),
+                found.pictures.len() > before || !found.unread.is_empty(),
                 "no pictures in {} ({})",
                 path.display(),
                 ENDINGS.join(", ")
@@ -53,8 +53,10 @@ pub(super) fn find(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 #[derive(Default)]
 struct Found {
     pictures: Vec<PathBuf>,
-    /// How many there are of each ending that is not read.
-    skipped: BTreeMap<String, usize>,
+    /// How many pictures there are of each ending that is not read.
+    unread: BTreeMap<String, usize>,
+    /// How many files there are beside the pictures.
+    others: usize,
 }
 
 impl Found {
@@ -74,27 +76,35 @@ impl Found {
             if ENDINGS.contains(&&*ending) {
                 self.pictures.push(path);
             } else if OTHERS.contains(&&*ending) {
-                *self.skipped.entry(ending.into_owned()).or_default() += 1;
+                *self.unread.entry(ending.into_owned()).or_default() += 1;
+            } else if !entry.file_name().to_string_lossy().starts_with('.') {
+                self.others += 1;
             }
         }
         Ok(())
     }
 
     fn say_skipped(&self) -> anyhow::Result<()> {
-        if self.skipped.is_empty() {
-            return Ok(());
-        }
-        let kinds = self.skipped.iter();
+        let kinds = self.unread.iter();
         let kinds: Vec<_> = kinds
             .map(|(ending, count)| format!("{count} .{ending}"))
             .collect();
-        let said = format!(
-            "skipped {}, which {} not read: save as PNG or JPEG",
-            kinds.join(", "),
-            plural(self.skipped.values().sum(), "is", "are"),
-        );
-        anyhow::ensure!(!self.pictures.is_empty(), said);
-        warn(said);
+        if !kinds.is_empty() {
+            let said = format!(
+                "skipped {}, which {} not read: save as PNG or JPEG",
+                kinds.join(", "),
+                plural(self.unread.values().sum(), "is", "are"),
+            );
+            anyhow::ensure!(!self.pictures.is_empty(), said);
+            warn(said);
+        }
+        match self.others {
+            0 => {}
+            count => warn(format_args!(
+                "skipped {count} other {}",
+                plural(count, "file", "files")
+            )),
+        }
         Ok(())
     }
 }

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory as _, ValueEnum};
+use clap::{ArgMatches, ValueEnum};
 use futures_util::{StreamExt, stream};
 use tonic::Code;
 use tonic::transport::Channel;
 
 use super::args::PictureArgs;
-use super::output::{self, columns, plural, print, print_raw, shown};
+use super::output::{self, columns, print, print_raw, shown};
 use super::pictures;
 use super::remote::{LOCAL_SERVER, Remote, Unreachable};
+use super::usage;
 use crate::grpc::proto::mnist as pb;
 use crate::grpc::proto::mnist::mnist_service_client::MnistServiceClient;
 use crate::network::Backend;
@@ -116,8 +116,7 @@ impl Args {
             _ => "",
         };
         if !refused.is_empty() {
-            let mut command = super::Cli::command();
-            return Err(command.error(ErrorKind::ArgumentConflict, refused).into());
+            return Err(usage::conflict("predict", refused).into());
         }
         let ignored = [
             (
@@ -158,9 +157,6 @@ async fn predict_all(args: &Args, pictures: Vec<PathBuf>) -> anyhow::Result<()> 
         Predictor::remote(&args.addr).await?
     };
     let width = width(&pictures);
-    if !args.json {
-        print(&format!("{:<width$}  digit  confidence\n", "picture"))?;
-    }
     let (mut answered, mut failed) = (0, 0);
     let total = pictures.len();
     let mut answers = stream::iter(&pictures)
@@ -169,26 +165,27 @@ async fn predict_all(args: &Args, pictures: Vec<PathBuf>) -> anyhow::Result<()> 
     while let Some((path, answer)) = answers.next().await {
         match answer {
             Ok(prediction) => {
-                answered += 1;
                 if args.json {
                     print_raw(&prediction.json(path))?;
                 } else {
+                    if answered == 0 {
+                        print(&prediction.header(width))?;
+                    }
                     print(&prediction.row(path, width))?;
                 }
+                answered += 1;
             }
             // The next picture will fare no better.
             Err(error) if answered == 0 && error.is::<Unreachable>() => return Err(error),
+            // Of one picture there is no more to say.
+            Err(error) if total == 1 => return Err(error.context(path.display().to_string())),
             Err(error) => {
                 failed += 1;
                 output::error(format_args!("{}: {error:#}", path.display()));
             }
         }
     }
-    anyhow::ensure!(
-        failed == 0,
-        "{failed} of {total} pictures {} no answer",
-        plural(failed, "has", "have")
-    );
+    anyhow::ensure!(failed == 0, "no answer for {failed} of {total} pictures");
     Ok(())
 }
 
@@ -327,6 +324,18 @@ impl From<Answer> for Prediction {
 }
 
 impl Prediction {
+    /// Whether its model tells the ten digits, as far as an answer shows: what is not named is called by its number.
+    fn is_digit(&self) -> bool {
+        let named = !self.label.is_empty() && self.label != self.class.to_string();
+        self.probabilities.len() == 10 && !named
+    }
+
+    /// Over the rows of all answers, which one model gives.
+    fn header(&self, width: usize) -> String {
+        let class = if self.is_digit() { "digit" } else { "class" };
+        format!("{:<width$}  {class}  confidence\n", "picture")
+    }
+
     fn row(&self, path: &Path, width: usize) -> String {
         let name = shown(path.display());
         let too_many = name.chars().count().saturating_sub(width);

@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 /// Where a server listens unless told otherwise.
 pub(super) const LOCAL_SERVER: &str = "http://127.0.0.1:50051";
 /// The port of gRPC unless told otherwise.
-const PORT: u16 = 50051;
+pub(super) const PORT: u16 = 50051;
 /// How long whoever does not speak gRPC may take to show what it speaks.
 const PATIENCE: Duration = Duration::from_secs(2);
 

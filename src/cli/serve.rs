@@ -1,16 +1,18 @@
 //! `kiln serve`
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::bail;
 use clap::builder::BoolishValueParser;
 use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ModelArgs, PictureArgs};
+use super::usage;
 use super::values;
 use super::welcome::welcome;
 use crate::preprocess;
@@ -113,6 +115,7 @@ pub(super) struct Args {
 
 /// Parse, build, announce, wait, drain.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    check_ports(args.grpc_listen, args.http_listen)?;
     logs::init(args.log.clone())?;
     // For signals, accepting and loading; requests are served on threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -132,12 +135,19 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     let readiness = Readiness::new();
     drain_on_signal(readiness.clone())?;
 
-    // Both ports first: a port that is taken is known before a model is read, and whoever asks
-    // meanwhile is told that the server is not ready.
-    let listener = tokio::net::TcpListener::from_std(bind(args.grpc_listen, "--grpc-listen")?)?;
-    let grpc_addr = listener.local_addr()?;
-    let http = bind(args.http_listen, "--http-listen")?;
-    let http_addr = http.local_addr()?;
+    // Both ports first, so that whoever asks while a model is read is told that the server is not ready.
+    let (listener, http) = match bind(args) {
+        Ok(listeners) => listeners,
+        Err(error) => {
+            // A model that is wrong as well is told first: it is more often what was mistyped.
+            if let Some(source) = args.model.given() {
+                source.read()?;
+            }
+            return Err(error);
+        }
+    };
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let (grpc_addr, http_addr) = (listener.local_addr()?, http.local_addr()?);
     let repository = Arc::new(Repository::new()?);
     let server = server(args, &telemetry, &readiness, &repository);
     let loading = async {
@@ -200,11 +210,66 @@ fn server(
     }
 }
 
-fn bind(addr: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(addr)
-        .with_context(|| format!("cannot listen on {addr} ({flag} chooses another)"))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+/// Refuses one port for both.
+fn check_ports(grpc: SocketAddr, http: SocketAddr) -> anyhow::Result<()> {
+    let same_place =
+        grpc.ip() == http.ip() || grpc.ip().is_unspecified() || http.ip().is_unspecified();
+    // The system chooses a port for 0, each time another.
+    if grpc.port() == http.port() && same_place && grpc.port() != 0 {
+        let what = format!(
+            "gRPC and HTTP have a port each, and --grpc-listen and --http-listen are both {}",
+            grpc.port()
+        );
+        return Err(usage::conflict("serve", what).into());
+    }
+    Ok(())
+}
+
+/// The listeners of gRPC and HTTP, or all that is wrong with their ports.
+fn bind(args: &Args) -> anyhow::Result<(TcpListener, TcpListener)> {
+    let wanted = [
+        (args.grpc_listen, "--grpc-listen"),
+        (args.http_listen, "--http-listen"),
+    ];
+    let bound = wanted.map(|(addr, _)| {
+        let listener = TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    let refused = match bound {
+        [Ok(grpc), Ok(http)] => return Ok((grpc, http)),
+        bound => bound.map(io::Result::err).into_iter().zip(wanted),
+    };
+    let refused: Vec<_> = refused
+        .filter_map(|(error, wanted)| Some((error?, wanted)))
+        .collect();
+    let said = refused
+        .iter()
+        .map(|(error, (addr, flag))| format!("cannot listen on {addr} ({flag}): {error}"));
+    let said = said.collect::<Vec<_>>().join("; ");
+    let all_taken = refused
+        .iter()
+        .all(|(error, _)| error.kind() == io::ErrorKind::AddrInUse);
+    if !all_taken {
+        bail!("{said}");
+    }
+    let others = refused
+        .iter()
+        .map(|(_, (addr, flag))| format!(" {flag} {}", next(*addr)));
+    bail!(
+        "{said}; does another `kiln serve` run? With other ports: kiln serve{}",
+        others.collect::<String>()
+    )
+}
+
+/// The port after one that is taken, as a flag takes it.
+fn next(addr: SocketAddr) -> String {
+    let port = addr.port().checked_add(1).unwrap_or(1024);
+    if addr.ip().is_unspecified() {
+        port.to_string()
+    } else {
+        SocketAddr::new(addr.ip(), port).to_string()
+    }
 }
 
 /// The model asked for alone, or both that are built in; none if told to stop meanwhile.

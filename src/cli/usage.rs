@@ -1,7 +1,9 @@
 //! What a command line that is not understood was probably meant to be.
 
 use std::env;
+use std::fmt::Display;
 
+use clap::CommandFactory as _;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -26,6 +28,17 @@ pub(super) fn with_tips(mut error: clap::Error) -> clap::Error {
         error.insert(ContextKind::Suggested, tips);
     }
     error
+}
+
+/// Flags of a subcommand that do not go together.
+pub(super) fn conflict(subcommand: &str, what: impl Display) -> clap::Error {
+    let mut command = super::Cli::command();
+    // So that the subcommand knows its whole name.
+    command.build();
+    match command.find_subcommand_mut(subcommand) {
+        Some(command) => command.error(ErrorKind::ArgumentConflict, what),
+        None => super::Cli::command().error(ErrorKind::ArgumentConflict, what),
+    }
 }
 
 fn tip(command: &str, arg: &str) -> Option<String> {

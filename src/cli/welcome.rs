@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use super::output::say;
+use super::remote::PORT;
 
 /// Says it on a terminal, unless its log is kept quiet; programs have the log.
 pub(super) fn welcome(grpc: SocketAddr, http: SocketAddr) {
@@ -32,9 +33,21 @@ fn text(grpc: SocketAddr, http: SocketAddr, network: Option<IpAddr>) -> String {
     }
     text + &format!(
         "  Try the API     http://{page}/docs\n  \
+         Ask with Kiln   kiln predict {}picture.png\n  \
          Ask by gRPC     grpcurl -plaintext {api} list\n  \
-         Stop            Ctrl-C\n\n"
+         Stop            Ctrl-C\n\n",
+        addr_flag(grpc)
     )
+}
+
+/// What `kiln predict` must be told to find the server, if anything.
+fn addr_flag(grpc: SocketAddr) -> String {
+    let here = grpc.ip().is_unspecified() || grpc.ip() == Ipv4Addr::LOCALHOST;
+    match grpc.port() {
+        PORT if here => String::new(),
+        port if here => format!("--addr {port} "),
+        _ => format!("--addr {grpc} "),
+    }
 }
 
 /// This machine's address on the network that it reaches others by.
@@ -73,10 +86,25 @@ mod tests {
             "http://localhost:8000\n",
             "http://192.168.1.20:8000\n",
             "localhost:50051 list",
+            "kiln predict picture.png\n",
         ] {
             assert!(all.contains(address), "{all}");
         }
         assert!(all.lines().all(|line| line.len() <= 60), "{all}");
+    }
+
+    #[test]
+    fn the_first_call_finds_the_server() {
+        for (addr, flag) in [
+            ("0.0.0.0:50051", ""),
+            ("127.0.0.1:50051", ""),
+            ("0.0.0.0:50052", "--addr 50052 "),
+            ("127.0.0.1:50052", "--addr 50052 "),
+            ("192.168.1.20:50051", "--addr 192.168.1.20:50051 "),
+            ("[::1]:50051", "--addr [::1]:50051 "),
+        ] {
+            assert_eq!(addr_flag(addr.parse().unwrap()), flag);
+        }
     }
 
     #[test]

@@ -44,17 +44,16 @@ Model: \"mnist-mlp\"
 fn convert_writes_a_file_that_serves_and_replaces_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("model.safetensors");
-    fs::write(&output, "old").unwrap();
-    let (code, out, err) = run(kiln()
-        .arg("convert")
-        .arg("weights/mnist-mlp.keras")
-        .arg(&output));
-    assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("101,770 parameters"), "{out}");
-    assert_eq!(
-        fs::read(&output).unwrap(),
-        fs::read(file("weights/mnist-mlp.safetensors")).unwrap()
-    );
+    fs::copy(file("weights/mnist.safetensors"), &output).unwrap();
+    for input in ["weights/mnist-mlp.keras", "mnist-mlp"] {
+        let (code, out, err) = run(kiln().args(["convert", input]).arg(&output));
+        assert_eq!(code, Some(0), "{err}");
+        assert!(out.contains("101,770 parameters"), "{out}");
+        assert_eq!(
+            fs::read(&output).unwrap(),
+            fs::read(file("weights/mnist-mlp.safetensors")).unwrap()
+        );
+    }
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().count(),
         1,
@@ -79,6 +78,39 @@ fn convert_never_writes_over_the_model_it_reads() {
     assert!(err.contains("the output is the input"), "{err}");
     let whole = fs::read(file("weights/mnist-mlp.keras")).unwrap();
     assert_eq!(fs::read(&model).unwrap(), whole);
+}
+
+#[test]
+fn convert_replaces_nobodys_model_and_nobodys_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let whole = fs::read(file("weights/mnist-mlp.keras")).unwrap();
+    fs::write(path("my.keras"), &whole).unwrap();
+    fs::write(path("notes.txt"), "mine").unwrap();
+    let converted = file("weights/mnist.safetensors");
+    let converted = converted.to_str().unwrap();
+    for (input, output, said) in [
+        (
+            converted,
+            "my.keras",
+            "is it the other way round: kiln convert",
+        ),
+        (
+            converted,
+            "new.H5",
+            "is it the other way round: kiln convert",
+        ),
+        ("mnist", "my.keras", "my.safetensors"),
+        ("mnist", "notes.txt", "no safetensors file"),
+        ("mnist", ".", "no safetensors file"),
+    ] {
+        let (code, _, err) = run(kiln().args(["convert", input]).arg(path(output)));
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains(said), "{err}");
+    }
+    assert_eq!(fs::read(path("my.keras")).unwrap(), whole);
+    assert_eq!(fs::read(path("notes.txt")).unwrap(), b"mine");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn predict_prints_a_row_a_picture_and_json_a_line_a_picture() {
         assert_eq!(code, Some(0), "{err}");
         let rows: Vec<_> = out.lines().collect();
         assert_eq!(rows.len(), 3, "{out}");
+        assert_eq!(rows[0], "picture             digit  confidence");
         let cells = |row: &str| {
             row.split_whitespace()
                 .map(str::to_owned)
@@ -71,6 +72,12 @@ fn predict_answers_what_it_can_and_fails_for_the_rest() {
         err.contains("error: Cargo.toml: ") && err.contains("error: no.png: "),
         "{err}"
     );
+    assert!(err.ends_with("no answer for 2 of 3 pictures\n"), "{err}");
+    assert!(!err.contains("os error"), "{err}");
+    // Of one picture neither a table nor a sum is printed.
+    let (code, out, err) = run(kiln().args(["predict", "--local", "no.png"]));
+    assert_eq!((code, &*out), (Some(1), ""));
+    assert_eq!(err, "error: no.png: No such file or directory\n");
     let (code, _, err) = run(kiln().args(["predict", "--addr=127.0.0.1:1", "examples/seven.png"]));
     assert_eq!(code, Some(1));
     assert!(err.contains("no server answers at 127.0.0.1:1"), "{err}");
@@ -82,7 +89,8 @@ fn predict_answers_what_it_can_and_fails_for_the_rest() {
 fn at_the_port_of_http_one_is_told_where_grpc_is() {
     let server = Server::start(&[]);
     let http = server.http.to_string();
-    for command in [&["predict", "examples"][..], &["healthcheck"]] {
+    let pictures = ["predict", "examples/seven.png", "examples/three.jpg"];
+    for command in [&pictures[..], &["healthcheck"]] {
         let (code, _, err) = run(kiln().args(command).args(["--addr", &http]));
         assert_eq!(code, Some(1));
         assert!(err.contains(&format!("{http} answers HTTP/1.1")), "{err}");
@@ -116,7 +124,7 @@ fn what_a_server_would_ignore_is_told() {
 #[test]
 fn pictures_of_other_formats_in_a_folder_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["a.HEIC", "b.heic", "c.tiff", "notes.txt"] {
+    for name in ["a.HEIC", "b.heic", "c.tiff", "notes.txt", ".DS_Store"] {
         fs::write(folder.path().join(name), "").unwrap();
     }
     let (code, _, err) = run(kiln().args(["predict", "--local"]).arg(folder.path()));
@@ -130,6 +138,7 @@ fn pictures_of_other_formats_in_a_folder_are_told() {
         err.starts_with("warning: skipped 2 .heic, 1 .tiff"),
         "{err}"
     );
+    assert!(err.ends_with("warning: skipped 1 other file\n"), "{err}");
 }
 
 #[test]
@@ -144,4 +153,9 @@ fn predict_names_the_class_that_a_file_of_labels_names() {
         .arg(&model));
     assert_eq!(code, Some(0), "{err}");
     assert!(out.lines().nth(1).unwrap().ends_with("%  seven"), "{out}");
+    // Names are no digits.
+    assert!(
+        out.starts_with("picture             class  confidence\n"),
+        "{out}"
+    );
 }

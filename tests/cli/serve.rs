@@ -24,8 +24,30 @@ fn a_port_that_is_taken_is_told_with_the_flag_that_chooses_another() {
         let other = other.iter().find(|other| !other.starts_with(flag)).unwrap();
         let (code, _, err) = run(kiln().args(["serve", &taken, other]));
         assert_eq!(code, Some(1));
-        assert!(err.contains(&format!("{flag} chooses another")), "{err}");
+        let next = format!("kiln serve {flag} 127.0.0.1:{}", server.grpc.port() + 1);
+        assert!(err.trim_end().ends_with(&next), "{err}");
+        assert!(err.contains("does another `kiln serve` run?"), "{err}");
     }
+    // Both at once, and nothing is hidden behind them.
+    let taken = [
+        format!("--grpc-listen={}", server.grpc),
+        format!("--http-listen={}", server.http),
+    ];
+    let (code, _, err) = run(kiln().arg("serve").args(&taken));
+    assert_eq!(code, Some(1));
+    for said in [
+        format!("{} (--grpc-listen)", server.grpc),
+        format!("{} (--http-listen)", server.http),
+        format!("--grpc-listen 127.0.0.1:{}", server.grpc.port() + 1),
+        format!("--http-listen 127.0.0.1:{}", server.http.port() + 1),
+    ] {
+        assert!(err.contains(&said), "{err}");
+    }
+    assert!(!err.contains("os error"), "{err}");
+    let wrong = ["serve", "--model=missing.keras"];
+    let (code, _, err) = run(kiln().args(wrong).args(&taken));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("missing.keras: no such file"), "{err}");
 }
 
 /// A shell's command on a terminal of its own, by `script` of util-linux.
@@ -72,6 +94,7 @@ fn on_a_terminal_a_person_is_told_what_to_do_next() {
         assert!(process.wait().unwrap().success(), "{said}");
         assert!(said.contains("http://127.0.0.1:"), "{said}");
         assert!(said.contains("grpcurl -plaintext 127.0.0.1:"), "{said}");
+        assert!(said.contains("kiln predict --addr "), "{said}");
         assert_eq!(said.contains('\x1b'), colours, "{said}");
         let welcome = said
             .lines()
@@ -96,6 +119,11 @@ fn a_table_keeps_to_60_columns_of_a_terminal() {
             "…",
         ),
         ("healthcheck --help", "Examples"),
+        ("serve --help", "--max-picture-memory"),
+        ("predict --help", "--local"),
+        ("convert --help", "Examples"),
+        ("infer --help", "Examples"),
+        ("evaluate --help", "--labels"),
     ] {
         let shell = format!(
             "stty cols 60 rows 24; cd '{}'; NO_COLOR=1 kiln {command}",
@@ -107,6 +135,21 @@ fn a_table_keeps_to_60_columns_of_a_terminal() {
         let lengths = table.lines().map(|line| line.trim_end().chars().count());
         assert!(lengths.max().unwrap() <= 60, "{table}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_a_healthcheck_says_that_it_found_health() {
+    let server = Server::start(&[]);
+    let healthcheck = format!("kiln healthcheck --addr {}", server.grpc);
+    let output = on_a_terminal(&healthcheck).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && said.trim_end() == "serving",
+        "{said}"
+    );
+    let (code, out, err) = run(kiln().args(["healthcheck", "--addr", &server.addr()]));
+    assert_eq!((code, out + &err), (Some(0), String::new()));
 }
 
 #[cfg(target_os = "linux")]

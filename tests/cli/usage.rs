@@ -39,6 +39,7 @@ fn wrong_usage_is_exit_code_2_and_help_is_0() {
         let (code, out, _) = run(kiln().args([command, "--help"]));
         assert_eq!(code, Some(0));
         assert!(out.contains("Usage: kiln"), "{out}");
+        assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
     }
 }
 
@@ -82,6 +83,18 @@ fn a_natural_mistake_is_answered_with_what_was_meant() {
         (
             &["predict", "--local", "--addr", "x:1", "x.png"],
             "--local asks no server",
+        ),
+        (
+            &["predict", "--local", "--addr", "x:1", "x.png"],
+            "Usage: kiln predict ",
+        ),
+        (
+            &["serve", "--http-listen", "8123", "--grpc-listen", "8123"],
+            "are both 8123",
+        ),
+        (
+            &["serve", "--http-listen", "localhost:50051"],
+            "are both 50051",
         ),
         (
             &["predict", "--pixel-range", "0-1", "x.png"],
