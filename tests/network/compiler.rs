@@ -57,7 +57,7 @@ fn what_a_normalization_does_is_folded_away() {
     let [first, second] = operations[..] else {
         panic!("{plan}");
     };
-    assert!(first.starts_with("convolution (8, 8, 4) Relu: "), "{plan}");
+    assert!(first.starts_with("convolution (8, 8, 4) relu: "), "{plan}");
     assert!(second.starts_with("dense (3): "), "{plan}");
     assert_eq!(plan.notes.len(), 7, "{plan}");
 }

@@ -46,11 +46,39 @@ impl super::Op {
         let sizes: Vec<String> = self.shape.iter().map(usize::to_string).collect();
         let activation = match self.activation {
             Activation::Linear => String::new(),
-            activation => format!(" {activation:?}"),
+            activation => format!(" {}", spelled(activation)),
         };
         let nodes = self.nodes.join(", ");
         let (name, sizes) = (self.work.name(), sizes.join(", "));
         format!("{name} ({sizes}){activation}: {nodes}")
+    }
+}
+
+/// As Keras spells it: `relu`, `leaky_relu(negative_slope=0.3)`.
+fn spelled(activation: Activation) -> String {
+    if let Activation::BentRelu {
+        max_value,
+        negative_slope,
+        threshold,
+    } = activation
+    {
+        let max_value = max_value.map_or_else(|| "None".to_owned(), |value| value.to_string());
+        return format!(
+            "relu(max_value={max_value}, negative_slope={negative_slope}, threshold={threshold})"
+        );
+    }
+    let ours = format!("{activation:?}");
+    let (camel, options) = ours.split_once(' ').unwrap_or((&ours, ""));
+    let mut name = String::new();
+    for char in camel.chars() {
+        if char.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(char.to_ascii_lowercase());
+    }
+    match options.trim_matches(['{', '}', ' ']) {
+        "" => name,
+        options => format!("{name}({})", options.replace(": ", "=")),
     }
 }
 
@@ -66,4 +94,35 @@ pub(super) fn dropped(model: &Model, graph: &Graph) -> Vec<String> {
         )
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_activation_is_spelled_as_keras_spells_it() {
+        for (activation, name) in [
+            (Activation::Relu, "relu"),
+            (Activation::Relu6, "relu6"),
+            (Activation::Softmax, "softmax"),
+            (Activation::LogSoftmax, "log_softmax"),
+            (
+                Activation::LeakyRelu {
+                    negative_slope: 0.3,
+                },
+                "leaky_relu(negative_slope=0.3)",
+            ),
+            (
+                Activation::BentRelu {
+                    max_value: Some(6.0),
+                    negative_slope: 0.0,
+                    threshold: 0.5,
+                },
+                "relu(max_value=6, negative_slope=0, threshold=0.5)",
+            ),
+        ] {
+            assert_eq!(spelled(activation), name);
+        }
+    }
 }
