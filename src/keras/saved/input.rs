@@ -62,7 +62,8 @@ fn without_batch(options: &Options, key: &str, shape: &Value) -> Result<Vec<usiz
         options.unsupported(
             key,
             shape,
-            "every size but the first, the batch, must be fixed",
+            "every size but the first, the batch, must be fixed: build the model anew with sizes, as keras.Input((64, 64, 1)) \
+             has them, load these weights into it and save that",
         )
     })
 }
