@@ -675,6 +675,41 @@ fn what_is_no_picture_is_told_so() {
 }
 
 #[test]
+fn a_picture_that_curl_sent_as_text_is_told_so() {
+    let files = [
+        fs::read("examples/seven.png").unwrap(),
+        fs::read("examples/three.jpg").unwrap(),
+        [
+            &b"\xff\xd8\xff\xe1\x12\x34Exif\0\0II*\0\x08\0\0\0\n"[..],
+            &[7; 9000],
+        ]
+        .concat(),
+    ];
+    for file in files {
+        // Older ones leave out the rest of a line that has a zero.
+        let lines = file.split(|&byte| byte == b'\n');
+        let old = lines.flat_map(|line| line.split(|&byte| byte == 0).next());
+        let old: Vec<u8> = old
+            .flatten()
+            .copied()
+            .filter(|&byte| byte != b'\r')
+            .collect();
+        let left_out = |byte: &u8| !matches!(byte, b'\r' | b'\n' | 0);
+        let new: Vec<u8> = file.iter().copied().filter(left_out).collect();
+        for sent in [old, new] {
+            let error = refusal(&sent, &Limits::default()).to_string();
+            assert!(error.contains("--data-binary, not with -d"), "{error}");
+        }
+    }
+    // A first segment that is long and called otherwise is one for all that.
+    let mut long = vec![0xff, 0xd8, 0xff, 0xe0, 1, 4];
+    long.extend([b'x'; 258]);
+    long.extend([0xff, 0xd9]);
+    let error = refusal(&long, &Limits::default()).to_string();
+    assert!(!error.contains("--data-binary"), "{error}");
+}
+
+#[test]
 fn a_picture_of_a_format_that_is_not_read_is_called_by_its_name_with_what_to_do() {
     let cases: [(&[u8], &str, &str); 5] = [
         (

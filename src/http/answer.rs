@@ -19,7 +19,7 @@ pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
 
 /// What `value` is in JSON.
 pub(super) fn json(value: &impl Serialize) -> Answer {
-    match serde_json::to_vec(value) {
+    match line(value) {
         Ok(body) => with_type(StatusCode::OK, JSON, body),
         Err(error) => {
             tracing::error!(%error, "cannot write an answer as JSON");
@@ -28,6 +28,13 @@ pub(super) fn json(value: &impl Serialize) -> Answer {
             Problem::new(status, "internal", detail).into_answer()
         }
     }
+}
+
+/// JSON as a line, whose end keeps a terminal's prompt off it.
+pub(super) fn line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 pub(super) fn with_type(

@@ -146,6 +146,17 @@ fn the_ways_in_which_a_prediction_may_fail_are_all_described() {
 }
 
 #[test]
+fn the_example_is_the_picture_that_is_called_so() {
+    use base64::Engine as _;
+    let all = description();
+    let examples = "/paths/~1predict/post/requestBody/content/application~1json/examples";
+    let image = &all.pointer(examples).unwrap()["image"]["value"]["image"];
+    let seven = include_bytes!("../../examples/seven.png");
+    let seven = base64::engine::general_purpose::STANDARD.encode(seven);
+    assert_eq!(image.as_str(), Some(&*seven));
+}
+
+#[test]
 fn every_response_and_schema_that_is_named_is_there() {
     fn check(all: &Value, value: &Value) {
         match value {

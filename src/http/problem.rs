@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::answer::with_type;
+use super::answer::{line, with_type};
 use crate::preprocess::PictureError;
 use crate::serving::{Error, batcher};
 use crate::telemetry::Rejection;
@@ -110,7 +110,7 @@ impl Problem {
             field: self.field,
         };
         // Texts and a number: writing them cannot fail.
-        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let body = line(&body).unwrap_or_default();
         let mut answer = with_type(self.status, PROBLEM, body);
         let headers = answer.headers_mut();
         match self.status {

@@ -71,7 +71,7 @@ pub(super) const TABLE: [Route; 9] = [
     },
     Route {
         path: "/load_model",
-        what: "whether a model can be loaded, by ?model_path=",
+        what: "whether a model file is there and served, by ?model_path=",
         handler: Handler::Get(load_model::answer),
     },
     Route {

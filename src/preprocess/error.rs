@@ -40,6 +40,10 @@ pub enum PictureError {
         /// At most the first 16 bytes.
         first_bytes: Vec<u8>,
     },
+    #[error(
+        "the {0} has lost its line breaks on the way: curl sends a file whole with --data-binary, not with -d"
+    )]
+    SentAsText(&'static str),
     #[error("{} is not read: {}", .0.name(), .0.advice())]
     UnreadFormat(UnreadFormat),
     #[error("the {format} cannot be decoded: {reason}")]

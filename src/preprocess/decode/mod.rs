@@ -57,6 +57,9 @@ enum Format {
 impl Format {
     /// The first bytes tell.
     fn of(bytes: &[u8]) -> Result<Self, PictureError> {
+        if let Some(kind) = sent_as_text(bytes) {
+            return Err(PictureError::SentAsText(kind));
+        }
         match bytes {
             [] => Err(PictureError::Empty),
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Ok(Self::Png),
@@ -71,5 +74,33 @@ impl Format {
                 },
             }),
         }
+    }
+}
+
+/// What kind of picture it was, if it begins as one does that has lost its line breaks and zeros.
+fn sent_as_text(bytes: &[u8]) -> Option<&'static str> {
+    match *bytes {
+        [0x89, b'P', b'N', b'G', 0x1a, ..] => Some("PNG"),
+        // JFIF's first segment has 16 bytes, and names itself. What is longer ends where the next begins.
+        [0xff, 0xd8, 0xff, 0xe0, high, low, ..] if high != 0 => {
+            let next = 4 + usize::from(u16::from_be_bytes([high, low]));
+            let is_whole = bytes.get(6..10) == Some(b"JFIF") || bytes.get(next) == Some(&0xff);
+            (!is_whole).then_some("JPEG")
+        }
+        [
+            0xff,
+            0xd8,
+            0xff,
+            0xe1,
+            _,
+            _,
+            b'E',
+            b'x',
+            b'i',
+            b'f',
+            after,
+            ..,
+        ] if after != 0 => Some("JPEG"),
+        _ => None,
     }
 }
