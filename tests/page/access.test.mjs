@@ -31,7 +31,10 @@ for (const [device, look] of Object.entries(DEVICES)) {
         await check(page, "answered");
         await page.click("#tab-python");
         await check(page, "Python");
+        await page.click("#clear");
         await page.focus("#ink");
+        await page.keyboard.press("ArrowUp");
+        await check(page, "by keyboard");
         await page.route("**/{predict,models}*", (route) => route.abort());
         await page.keyboard.press(" ");
         await page.keyboard.press(" ");

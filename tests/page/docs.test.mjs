@@ -40,6 +40,7 @@ for (const [name, device] of Object.entries(DEVICES)) {
     test(`${name}, ${colorScheme}: axe finds nothing, and nothing is wider than the window`, () =>
       withDocs({ ...device, colorScheme }, async (page) => {
         await page.click("#predict >> text=Take an example");
+        assert.match(await page.textContent("#predict .shown"), /^seven\.png, 317 bytes$/);
         await page.click("#predict button.send");
         await answered(page, "predict");
         await picture(page, `docs-${name}-${colorScheme}`);
@@ -64,7 +65,7 @@ test("a picture that is uploaded is told, in each form, with the curl that does 
       assert.equal(status, "200", body);
       assert.equal(JSON.parse(answer).digit, "7", body);
       const curl = await page.textContent("#predict pre[aria-label=curl]");
-      assert.match(curl, body === "application/json" ? /--json '\{/ : /@seven\.png/);
+      assert.match(curl, body === "application/json" ? /-H 'content-type: application\/json' -d '\{/ : /@seven\.png/);
       await page.evaluate(() => document.querySelector("#predict .outcome").replaceChildren());
     }
   }));
@@ -79,6 +80,11 @@ test("parameters are sent, and an error is shown with its words", () =>
     const { status, body } = await answered(page, "predict");
     assert.equal(status, "404");
     assert.match(JSON.parse(body).detail, /no model 'nobody'/);
+  }));
+
+test("nobody is promised that a model is loaded by request", () =>
+  withDocs(DEVICES.desk, async (page) => {
+    assert.equal(await page.textContent("#load_model .summary"), "Whether a model file is there and served");
   }));
 
 test("an operation is reached by its address and by the keyboard alone", () =>

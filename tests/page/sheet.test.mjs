@@ -48,10 +48,13 @@ test("by keyboard only, a digit is drawn, undone, drawn again, cleared, and its 
     };
     await tabTo("ink");
     assert.ok(await page.isVisible("#keys"));
+    assert.equal(await page.$eval("#keys", (keys) => getComputedStyle(keys).opacity), "1");
     // A seven: along the top, then down to the left.
     await press("ArrowUp", 9);
     await press("ArrowLeft", 5);
+    assert.ok(await page.isVisible("#keys"), "until the pen is set down");
     await press(" ");
+    assert.ok(!await page.isVisible("#keys"), "a drawing is not covered");
     await press("ArrowRight", 10);
     await press("ArrowDown", 2);
     for (let i = 0; i < 7; i++) { await press("ArrowDown", 2); await press("ArrowLeft"); }
@@ -64,6 +67,7 @@ test("by keyboard only, a digit is drawn, undone, drawn again, cleared, and its 
     assert.equal((await settled(page)).digit, "7");
     await press("Delete");
     assert.equal(await state(page), "idle");
+    assert.ok(await page.isVisible("#keys"));
     for (const id of ["undo", "redo", "clear"]) {
       await tabTo(id);
       await press("Enter");
@@ -157,7 +161,7 @@ test("a photograph of forty megapixels is made smaller before it is sent", () =>
   assert.ok(await page.evaluate(async () => (await sheetFile()).size) < 1e6);
 }));
 
-test("a sheet without a digit is no error, and what is no picture is refused in the server's words", () =>
+test("a sheet without a digit is no error, and what is no picture is refused in a sentence", () =>
   withPage(browser, kiln.url, PHONE, async (page) => {
     await page.evaluate(async () => {
       const canvas = Object.assign(document.createElement("canvas"), { width: 200, height: 200 });
@@ -171,9 +175,33 @@ test("a sheet without a digit is no error, and what is no picture is refused in 
     await picture(page, "no-digit");
     await page.setInputFiles("#choose-file", { name: "note.txt", mimeType: "text/plain", buffer: Buffer.from("seven") });
     await waitForState(page, "refused");
-    assert.match((await settled(page)).note, /picture|PNG/);
+    assert.equal((await settled(page)).note, "This is no picture that Kiln reads (PNG, JPEG, GIF, BMP, WebP).");
+    // A text is no call to copy, and no picture to save.
+    assert.match(await page.textContent("#call"), /@digit\.png$/);
+    assert.equal(await page.textContent("#save"), "Save digit.png");
+    assert.ok(await disabled(page, "save"));
     await picture(page, "refused");
+    await page.click("#undo");
+    await waitForState(page, "none");
+    assert.match(await page.textContent("#call"), /@picture\.png$/);
+    assert.ok(!await disabled(page, "save"));
   }));
+
+for (const [width, height] of [[320, 568], [568, 320]]) {
+  test(`at ${width}x${height} what to do with a HEIC file is told as a whole`, () =>
+    withPage(browser, kiln.url, { ...PHONE, viewport: { width, height } }, async (page) => {
+      const buffer = Buffer.from("\0\0\0\x18ftypheic\0\0\0\0mif1heic", "latin1");
+      await page.setInputFiles("#choose-file", { name: "photo.heic", mimeType: "image/heic", buffer });
+      await waitForState(page, "refused");
+      assert.match((await settled(page)).note, /Choose JPEG: Settings > Camera > Formats > Most Compatible\.$/);
+      const note = await page.$eval("#note", (each) => {
+        const [inside, card] = [each.getBoundingClientRect(), each.parentElement.getBoundingClientRect()];
+        return { whole: each.scrollHeight <= each.clientHeight && each.scrollWidth <= each.clientWidth, share: inside.width / card.width };
+      });
+      assert.ok(note.whole && note.share > 0.8, JSON.stringify(note));
+      await picture(page, `heic-${width}x${height}`);
+    }));
+}
 
 test("a drawing outlives its page", () => withPage(browser, kiln.url, PHONE, async (page) => {
   await draw(page, upright(6));

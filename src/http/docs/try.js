@@ -11,20 +11,14 @@ function control(name, schema, { example, required } = {}) {
   return { name, required, input, element: h("label", { for: id }, name, input) };
 }
 
-/** The seven that is sent when nobody has a picture at hand. */
-function exampleFile() {
-  const canvas = h("canvas", { width: 28, height: 28 });
-  const pen = canvas.getContext("2d");
-  pen.fillRect(0, 0, 28, 28);
-  pen.strokeStyle = "#fff";
-  pen.lineWidth = 2.6;
-  pen.lineCap = pen.lineJoin = "round";
-  pen.stroke(new Path2D("M8 7L20 7Q15 14 13 22"));
-  return new Promise((done) => canvas.toBlob((blob) => done(new File([blob], "seven.png", { type: "image/png" }))));
+/** What is sent when nobody has a picture at hand: the seven of examples/, which the document has in Base64. */
+function exampleFile(base64) {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  return new File([bytes], "seven.png", { type: "image/png" });
 }
 
 /** Where a picture is chosen, photographed or dropped. */
-function picture(changed) {
+function picture(changed, example) {
   const state = { file: null };
   const shown = h("p", { class: "shown", role: "status" });
   const id = `control-${++ids}`;
@@ -39,8 +33,8 @@ function picture(changed) {
     }
     changed();
   }
-  const example = h("button", { type: "button", click: async () => { input.value = ""; set(await exampleFile()); } }, "Take an example");
-  const element = h("div", { class: "file" }, h("label", { for: id }, "file", input), h("div", { class: "buttons" }, example), shown);
+  const take = h("button", { type: "button", click: () => { input.value = ""; set(exampleFile(example)); } }, "Take an example");
+  const element = h("div", { class: "file" }, h("label", { for: id }, "file", input), h("div", { class: "buttons" }, take), shown);
   const over = (is) => (event) => { event.preventDefault(); element.classList.toggle("over", is); };
   element.addEventListener("dragover", over(true));
   element.addEventListener("dragleave", over(false));
@@ -54,8 +48,8 @@ function body(operation, changed) {
   if (!content) return null;
   const kinds = Object.keys(content);
   const kind = h("select", { id: `control-${++ids}`, change: () => { show(); changed(); } }, kinds.map((value) => h("option", { value }, value)));
-  const file = picture(changed);
   const example = Object.values(content["application/json"]?.examples ?? {})[0]?.value ?? {};
+  const file = picture(changed, example.image);
   const text = h("textarea", { id: `control-${++ids}`, spellcheck: "false", input: changed });
   text.value = JSON.stringify(example, null, 2);
   const json = h("label", { for: text.id }, "body", text);
@@ -78,7 +72,7 @@ function body(operation, changed) {
     /** The same for curl. */
     curl() {
       const name = quoted(`@${file.state.file?.name ?? "picture.png"}`);
-      if (isJson()) return `--json ${quoted(text.value)}`;
+      if (isJson()) return `-H 'content-type: application/json' -d ${quoted(text.value)}`;
       if (isForm()) return `-F ${quoted(`file=@${file.state.file?.name ?? "picture.png"}`)}`;
       return `-H ${quoted(`content-type: ${type()}`)} --data-binary ${name}`;
     },

@@ -10,6 +10,11 @@ const LAST_RETRY = 8000;
 // The server, or the proxy before it, will answer this later.
 const LATER = [408, 429, 502, 503, 504];
 const NOTHING_TO_READ = ["no_digit"];
+// The server's words are for whoever calls it from a program; these are for whoever shows it a file.
+const IN_SHORT = [
+  [/^HEIC is not read/, "Kiln does not read HEIC.\nChoose JPEG: Settings > Camera > Formats > Most Compatible."],
+  [/^the bytes are no /, "This is no picture that Kiln reads (PNG, JPEG, GIF, BMP, WebP)."],
+];
 
 const ask = {
   // The question that is on its way; a newer drawing waits for it, and is asked next.
@@ -72,11 +77,20 @@ async function question() {
     }
     serverIsThere();
     if (NOTHING_TO_READ.includes(error.reason)) showNone(error.message);
-    else showRefused(error.message);
+    else refuse(error.message);
   }
   ask.current = null;
   if (ask.waiting) sheetChanged(false);
   else showBusy(false);
+}
+
+function refuse(why) {
+  const short = IN_SHORT.find(([words]) => words.test(why));
+  showRefused(short ? short[1] : why);
+  // What neither the browser nor the server can read is nothing to save, or to send again.
+  const { picture } = sheet.now;
+  if (picture && !picture.bitmap) picture.refused = true;
+  showCall();
 }
 
 // Throws what the server answered instead: its words, `reason`, and whether to come back `later`.

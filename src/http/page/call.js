@@ -36,12 +36,16 @@ function query(more = {}) {
   return text && `?${text}`;
 }
 
+function canSave() {
+  return !sheet.empty && !sheet.now.picture?.refused;
+}
+
 function showCall() {
   const tab = tabs.find((each) => each.getAttribute("aria-selected") === "true");
   element("call").textContent = SNIPPETS[tab.id.slice(4)](fileName(), query());
   element("call").setAttribute("aria-labelledby", tab.id);
   element("save").textContent = `Save ${fileName()}`;
-  setDisabled(element("save"), sheet.empty);
+  setDisabled(element("save"), !canSave());
 }
 
 function chooseTab(tab) {
@@ -82,7 +86,7 @@ element("copy").addEventListener("click", async () => {
 });
 
 element("save").addEventListener("click", async () => {
-  if (sheet.empty) return;
+  if (!canSave()) return;
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await sheetFile());
   link.download = fileName();

@@ -16,6 +16,8 @@ function showSheet() {
   const drawing = takesDrawings();
   const { picture } = sheet.now;
   element("ghost").hidden = !sheet.empty || !drawing;
+  // It lies on the sheet, so it goes when there is something to see.
+  element("keys").hidden = !sheet.empty || !drawing;
   element("offer").hidden = drawing || Boolean(picture) || !chosen.classifier;
   ink.setAttribute("aria-label", picture ? "Your picture; draw to begin anew" : "Draw a digit here");
   setDisabled(element("undo"), !sheet.canUndo);

@@ -10,8 +10,8 @@ const STORE = "kiln-sheet";
 // Characters; a browser keeps some five million a page.
 const MAX_STORED = 3e6;
 
-// A state is {strokes, picture}. A stroke is [x, y, x, y, ...], 0 to 1; a picture is {blob, name, bitmap}. States share
-// strokes, and are never changed but for the stroke that is being drawn.
+// A state is {strokes, picture}. A stroke is [x, y, x, y, ...], 0 to 1; a picture is {blob, name, bitmap}, and `refused`
+// once the server cannot read it either. States share strokes, and are never changed but for the stroke that is being drawn.
 const sheet = {
   states: [{ strokes: [], picture: null }],
   at: 0,
@@ -66,7 +66,8 @@ async function sheetFile() {
 }
 
 function fileName() {
-  return sheet.now.picture ? sheet.now.picture.name : "digit.png";
+  const { picture } = sheet.now;
+  return picture && !picture.refused ? picture.name : "digit.png";
 }
 
 // The types that the server reads.
