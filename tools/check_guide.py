@@ -4,7 +4,7 @@
     python3.11 tools/check_guide.py --kiln target/release/kiln
 
 Wants the ports 50051 and 8000, curl, and grpcurl on the path. Keras is that of tools/keras_parity.py's venv, which is made
-if it is not there; `pip` in the guide is not run. The commands of the compose stack are not either: tests/stack/run serves
+if it is not there; the guide's own is not made. The commands of the compose stack are not either: tests/stack/run serves
 a model that way. With --write, what the commands say is written into the guide instead. Exits 1 if the guide is wrong.
 """
 
@@ -27,7 +27,7 @@ GUIDE = ROOT / "docs/serve-your-own-model.md"
 BLOCK = re.compile(r"(<!-- numbers vary -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # In quotes only times are: protobuf writes its 64-bit numbers so.
 NUMBER = re.compile(r'(?<!["\w])\d[\d.e-]*|(?<=Micros": ")\d+')
-NOT_HERE = ("pip ", "cp ", "KILN_MODEL=")
+NOT_HERE = ("python3 -m venv ", ". .venv/", "pip ", "cp ", "KILN_MODEL=")
 PATIENCE = 900  # seconds; training takes one minute on two cores that have other things to do
 
 

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+CALLERS = ("python3 -m venv ", ". .venv/", "pip ")
 
 
 def blocks(text):
@@ -65,8 +66,8 @@ def check_python(fences):
     with tempfile.TemporaryDirectory() as folder:
         for name in ("proto", "examples"):
             (Path(folder) / name).symlink_to(ROOT / name)
-        # pip install is the caller's: this runs in the environment it is given.
-        run("\n".join(line for line in generate.splitlines() if not line.startswith("pip ")), folder)
+        # The environment is the caller's.
+        run("\n".join(line for line in generate.splitlines() if not line.startswith(CALLERS)), folder)
         (Path(folder) / "client.py").write_text(client)
         answer = run(f"{sys.executable} client.py", folder)
     if not answer.startswith("3 "):
