@@ -10,6 +10,7 @@ use super::classifier::{
     Classifier, FirstAnswers, LabelsError, NotAClassifier, Pictures, labels_beside,
 };
 use crate::network::{self, Backend, Network};
+use crate::preprocess::Size;
 use crate::source::{Format, Source, SourceError};
 use crate::telemetry::{ModelInfo, ModelInstruments, Telemetry};
 
@@ -117,6 +118,7 @@ fn announce(model: &Model, options: Options, started: Instant) {
             version = model.version,
             %backend,
             parameters,
+            picture = picture(model, classifier),
             pixels = %classifier.chosen.range,
             because = classifier.chosen.why,
             resize = %classifier.picture.filter,
@@ -131,8 +133,17 @@ fn announce(model: &Model, options: Options, started: Instant) {
             %backend,
             parameters,
             ?elapsed,
-            "model loaded, but it cannot be asked to classify pictures: it {reason}"
+            "model loaded; it does not classify pictures, as it {reason}"
         ),
+    }
+}
+
+/// What of its input is taken for a picture.
+fn picture(model: &Model, classifier: &Classifier) -> String {
+    let Size { width, height } = classifier.picture.size;
+    match *model.network.description().input_shape() {
+        [len] => format!("a row of {len} values, served as {width}x{height} pictures"),
+        _ => format!("{width}x{height}"),
     }
 }
 

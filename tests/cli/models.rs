@@ -1,13 +1,15 @@
 //! `kiln inspect` and `kiln convert`: files of models.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use kiln::description::{
     Activation, Dense, Description, Layer, Model, Node, Summary, Weight, to_safetensors,
 };
 
 use crate::run;
-use crate::support::{file, kiln};
+use crate::support::{Server, file, kiln};
 
 #[test]
 fn inspect_prints_the_summary_that_keras_prints() {
@@ -167,9 +169,8 @@ fn a_file_that_is_no_model_is_told_for_what_it_is() {
     }
 }
 
-/// A network from four values to one, as for a question of yes or no.
-/// A model that gives one number, such as a price.
-fn a_number() -> Model {
+/// A network of one layer, from so many values in a row to so many.
+fn dense(inputs: usize, units: usize, activation: Activation) -> Model {
     let node = |name: &str, layer, inputs, output_shape, weights| Node {
         name: name.to_owned(),
         class: name.to_owned(),
@@ -181,20 +182,20 @@ fn a_number() -> Model {
     };
     let kernel = Weight {
         name: "kernel",
-        shape: vec![4, 1],
-        values: vec![1.0; 4],
+        shape: vec![inputs, units],
+        values: vec![1.0; inputs * units],
     };
     let dense = Layer::Dense(Dense {
-        units: 1,
+        units,
         use_bias: false,
-        activation: Activation::Linear,
+        activation,
     });
     let nodes = vec![
-        node("input", Layer::Input, vec![], vec![4], vec![]),
-        node("dense", dense, vec![0], vec![1], vec![kernel]),
+        node("input", Layer::Input, vec![], vec![inputs], vec![]),
+        node("dense", dense, vec![0], vec![units], vec![kernel]),
     ];
     let description = Description {
-        name: "price".to_owned(),
+        name: "dense".to_owned(),
         keras_version: "3".to_owned(),
         nodes,
         summary: Summary::default(),
@@ -205,18 +206,47 @@ fn a_number() -> Model {
 #[test]
 fn a_model_that_answers_no_pictures_is_told_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let price = folder.path().join("price.safetensors");
-    fs::write(&price, to_safetensors(&a_number()).unwrap()).unwrap();
+    let save = |name: &str, model: &Model| {
+        let path = folder.path().join(name).with_extension("safetensors");
+        fs::write(&path, to_safetensors(model).unwrap()).unwrap();
+        path
+    };
+    let price = save("price", &dense(64, 1, Activation::Linear));
+    // Four features of a table are no picture of 2x2.
+    let iris = save("iris", &dense(4, 3, Activation::Softmax));
     for (model, said) in [
         (
             file("tests/fixtures/keras/half_precision.keras"),
             "takes [5]",
         ),
         (price, "Dense(1, \"sigmoid\")"),
+        (iris, "takes [4]"),
     ] {
         let predict = ["predict", "--local", "examples/seven.png", "--model"];
         let (code, _, err) = run(kiln().args(predict).arg(&model));
         assert_eq!(code, Some(1), "{err}");
         assert!(err.contains(said) && err.contains("`kiln infer`"), "{err}");
     }
+}
+
+#[test]
+fn a_row_that_is_taken_for_a_picture_is_told_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("row.safetensors");
+    let model = dense(64, 3, Activation::Softmax);
+    fs::write(&path, to_safetensors(&model).unwrap()).unwrap();
+    let mut server = kiln()
+        .args(Server::ON_FREE_PORTS)
+        .arg("--model")
+        .arg(path)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = BufReader::new(server.stderr.take().unwrap()).lines();
+    let mut log = log.map(Result::unwrap);
+    let loaded = log.find(|line| line.contains("model loaded")).unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let taken = "a row of 64 values, served as 8x8 pictures";
+    assert!(loaded.contains(taken), "{loaded}");
 }

@@ -63,8 +63,8 @@ impl Classifier {
         let input = model.input_shape();
         let plane = pixels::picture_of(input).ok_or_else(|| {
             NotAClassifier(format!(
-                "takes {input:?}; a model for pictures takes (height, width), those with 1, 3 or 4 channels before or \
-                 behind them, or one row of a grey square, up to 1024 a side; {USE_INFER}"
+                "takes {input:?}, which is no picture: that is (height, width), up to 1024 a side, with 1, 3 or 4 channels \
+                 or none, or a row of a grey square from 8x8 on. {USE_INFER}"
             ))
         })?;
         let (meaning, classes) = Meaning::of(model).map_err(NotAClassifier)?;

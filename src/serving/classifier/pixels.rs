@@ -250,8 +250,10 @@ pub(super) struct Plane {
 }
 
 /// The picture that fills `shape`, one example's input: `(height, width)`, that with 1, 3 or 4 channels on either side, or
-/// a grey square in one row; up to [`Size::MAX_SIDE`] a side.
+/// a grey square in one row, which is more than a few features; up to [`Size::MAX_SIDE`] a side.
 pub(super) fn picture_of(shape: &[usize]) -> Option<Plane> {
+    /// The smallest set of digits there is has pictures of 8 × 8.
+    const SHORTEST_ROW: usize = 8 * 8;
     let colours = |channels| match channels {
         1 => Some(Colours::Grey),
         3 => Some(Colours::Rgb),
@@ -264,7 +266,9 @@ pub(super) fn picture_of(shape: &[usize]) -> Option<Plane> {
             (height, width, channels, false)
         }
         [channels, height, width] => (height, width, channels, true),
-        [len] if len.isqrt().pow(2) == len => (len.isqrt(), len.isqrt(), 1, false),
+        [len] if len >= SHORTEST_ROW && len.isqrt().pow(2) == len => {
+            (len.isqrt(), len.isqrt(), 1, false)
+        }
         _ => return None,
     };
     let fits = [height, width]
@@ -302,6 +306,9 @@ mod tests {
             (&[3, 28, 20], plane(20, 28, Colours::Rgb, true)),
             (&[28, 20, 4], plane(20, 28, Colours::Rgba, false)),
             (&[3, 28, 3], plane(28, 3, Colours::Rgb, false)),
+            (&[64], plane(8, 8, Colours::Grey, false)),
+            (&[4], None),
+            (&[49], None),
             (&[785], None),
             (&[28, 28, 2], None),
             (&[5, 28, 28], None),
