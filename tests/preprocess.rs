@@ -451,7 +451,7 @@ fn a_circle_or_a_box_round_the_digit_is_no_part_of_it() {
     });
     assert_is_no_part_of_the_digit("a box of dashes", |x, y| {
         let (dx, dy) = ((x - 190.0).abs() - 75.0, (y - 112.0).abs() - 95.0);
-        dx.max(dy).abs() < 3.0 && ((x + y) / 14.0) as usize % 2 == 0
+        dx.max(dy).abs() < 3.0 && (((x + y) / 14.0) as usize).is_multiple_of(2)
     });
 }
 
