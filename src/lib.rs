@@ -7,7 +7,7 @@
 //! - [`serving`]: which model, which batch; the one path of every request.
 //! - [`grpc`] and [`http`]: the doors. They translate, and do nothing else. [`server`] has the listeners and threads, and
 //!   hands them requests.
-//! - [`cli`]: one file a subcommand. [`npy`] and [`idx`]: two small file formats of theirs.
+//! - [`cli`]: one file a subcommand. [`npy`], [`npz`] and [`idx`]: small file formats of theirs.
 //!
 //! Features: `network` and `server`, which has `network` with it, are both on by default. Without them the crate reads
 //! Keras files, and brings neither Burn nor tonic. `ndarray` adds Burn's older CPU backend.
@@ -40,6 +40,8 @@ pub mod keras;
 #[cfg(feature = "network")]
 pub mod network;
 pub mod npy;
+#[cfg(feature = "server")]
+pub mod npz;
 #[cfg(feature = "server")]
 pub mod preprocess;
 #[cfg(feature = "server")]

@@ -33,7 +33,9 @@ pub enum Error {
     #[error("not a .npy file: numpy.save(\"x.npy\", x) writes one")]
     Magic,
     /// A zip archive, as `numpy.savez` writes.
-    #[error("a .npz file, which holds many arrays: save one with numpy.save(\"x.npy\", x)")]
+    #[error(
+        "a .npz file, which holds many arrays: give it that ending, or save one with numpy.save(\"x.npy\", x)"
+    )]
     Archive,
     /// Its header is not understood.
     #[error("the .npy header {0:?} is not understood")]
@@ -238,11 +240,20 @@ fn reader(descr: &str) -> Option<Reader> {
 /// Those of the file.
 pub fn write_file(path: &Path, array: &Array) -> io::Result<()> {
     let mut file = io::BufWriter::new(File::create(path)?);
-    file.write_all(&header(&array.shape)?)?;
-    for value in &array.values {
-        file.write_all(&value.to_le_bytes())?;
-    }
+    write(&mut file, array)?;
     file.flush()
+}
+
+/// The same into anything.
+///
+/// # Errors
+/// Those of what is written to.
+pub fn write(to: &mut impl Write, array: &Array) -> io::Result<()> {
+    to.write_all(&header(&array.shape)?)?;
+    for value in &array.values {
+        to.write_all(&value.to_le_bytes())?;
+    }
+    Ok(())
 }
 
 fn header(shape: &[usize]) -> io::Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::output::{columns, print, print_raw, shown, thousands};
-use crate::description::{Model, Row};
+use crate::description::{Model, Row, TensorSpec};
 use crate::network::{Backend, Network};
 use crate::source::Source;
 
@@ -54,13 +54,19 @@ fn json(model: &Model) -> String {
     let summary = serde_json::json!({
         "name": model.name(),
         "keras_version": model.keras_version(),
-        "input_shape": model.input_shape(),
-        "output_shape": model.output_shape(),
+        "inputs": ends(&model.inputs()),
+        "outputs": ends(&model.outputs()),
         "layers": layers,
         "parameters": summary.parameters(),
         "trainable_parameters": summary.trainable(),
     });
     format!("{summary:#}\n")
+}
+
+/// What goes in or comes out: name and shape of one example.
+fn ends(tensors: &[TensorSpec]) -> serde_json::Value {
+    let end = |spec: &TensorSpec| serde_json::json!({"name": spec.name, "shape": spec.shape});
+    tensors.iter().map(end).collect()
 }
 
 /// The table, in so many columns of a terminal.

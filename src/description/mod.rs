@@ -25,6 +25,7 @@ mod resize;
 mod safetensors;
 mod shape;
 mod summary;
+mod tensor_spec;
 mod weight;
 mod work;
 
@@ -51,6 +52,7 @@ pub use recurrent::{Bidirectional, BidirectionalMerge, Cell, Recurrent, TimeDist
 pub use resize::{Interpolation, Resize2D};
 pub use shape::ShapeError;
 pub use summary::{Row, Summary};
+pub use tensor_spec::TensorSpec;
 pub use weight::WeightSpec;
 
 pub(crate) use limits::check_name;

@@ -10,6 +10,7 @@ use super::layer::Layer;
 use super::limits::{MAX_ELEMENTS, MAX_NODES, MAX_PARAMETERS, MAX_VALUES, MAX_WORK, check_name};
 use super::shape::{elements, product};
 use super::summary::Summary;
+use super::tensor_spec::{TensorSpec, check_row};
 use super::weight::WeightSpec;
 
 /// A network and its weights. All that [`Model::new`] checks holds for every `Model`.
@@ -21,6 +22,10 @@ use super::weight::WeightSpec;
 pub struct Model {
     name: String,
     keras_version: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inputs: Vec<TensorSpec>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outputs: Vec<TensorSpec>,
     nodes: Vec<Node>,
     summary: Summary,
 }
@@ -32,6 +37,13 @@ pub struct Description {
     pub name: String,
     /// The version of Keras that saved it.
     pub keras_version: String,
+    /// What goes in, if it is several tensors: the first node is all of them side by side in one row. Empty for a model
+    /// that takes one, which is the first node.
+    #[serde(default)]
+    pub inputs: Vec<TensorSpec>,
+    /// The same of what comes out, and of the last node.
+    #[serde(default)]
+    pub outputs: Vec<TensorSpec>,
     /// In topological order: the first is [`Layer::Input`], the last is the output.
     pub nodes: Vec<Node>,
     /// What Keras prints of it.
@@ -85,12 +97,16 @@ impl Model {
         let Description {
             name,
             keras_version,
+            inputs,
+            outputs,
             nodes,
             summary,
         } = description;
         let model = Self {
             name,
             keras_version,
+            inputs,
+            outputs,
             nodes,
             summary,
         };
@@ -122,13 +138,25 @@ impl Model {
         &self.summary
     }
 
-    /// The shape of one input example, without the batch axis.
+    /// What goes in, in Keras's order; at least one.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<TensorSpec> {
+        named(&self.inputs, self.nodes.first())
+    }
+
+    /// What comes out, in Keras's order; at least one.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<TensorSpec> {
+        named(&self.outputs, self.nodes.last())
+    }
+
+    /// The shape of one input example, without the batch axis. Of several inputs it is the row of all of them.
     #[must_use]
     pub fn input_shape(&self) -> &[usize] {
         self.nodes.first().map_or(&[], |node| &node.output_shape)
     }
 
-    /// The shape of one answer, without the batch axis.
+    /// The shape of one answer, without the batch axis. Of several outputs it is the row of all of them.
     #[must_use]
     pub fn output_shape(&self) -> &[usize] {
         self.nodes.last().map_or(&[], |node| &node.output_shape)
@@ -207,6 +235,8 @@ impl Model {
             total.add(parameters, self.work(node), &node.output_shape);
             total.check().map_err(|e| node.error(e))?;
         }
+        check_row("input", &self.inputs, self.input_shape())?;
+        check_row("output", &self.outputs, self.output_shape())?;
         self.check_use()
     }
 
@@ -274,6 +304,18 @@ impl Model {
     }
 }
 
+/// Several tensors as they are, or the one that a node is.
+fn named(several: &[TensorSpec], one: Option<&Node>) -> Vec<TensorSpec> {
+    let of = |node: &Node| TensorSpec {
+        name: node.layer_name().to_owned(),
+        shape: node.output_shape.clone(),
+    };
+    match several {
+        [] => one.map(of).into_iter().collect(),
+        several => several.to_vec(),
+    }
+}
+
 impl TryFrom<Description> for Model {
     type Error = Error;
 
@@ -319,6 +361,15 @@ impl Totals {
 }
 
 impl Node {
+    /// The name of the layer of the outermost model that it belongs to.
+    fn layer_name(&self) -> &str {
+        let layer = self.name.split('/').next().unwrap_or(&self.name);
+        match layer.split_once('[') {
+            Some((name, _)) if !name.is_empty() => name,
+            _ => layer,
+        }
+    }
+
     pub(super) fn error(&self, reason: impl Display) -> Error {
         Error::Layer {
             layer: self.name.clone(),

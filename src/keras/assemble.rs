@@ -2,6 +2,7 @@
 //! has each of them read.
 
 use std::collections::{HashMap, HashSet};
+use std::iter;
 
 use super::Error;
 use super::graph::Graph;
@@ -10,17 +11,49 @@ use super::saved::{
     Argument, Call, SavedGraph, SavedLayer, SavedModel, Target, declared_shape, implied_shape,
     malformed,
 };
-use crate::description::{Layer, MAX_NODES, Node};
+use crate::description::{
+    Concatenate, Layer, MAX_NODES, Node, Reshape, Slice, TensorSpec, elements,
+};
 
 /// Most calls of layers in all models, also of those that add no node.
 const MAX_CALLS: usize = 4 * MAX_NODES;
 
-/// The graph of the outermost model; the last node is its output.
-pub(super) fn assemble(model: &SavedModel) -> Result<Graph, Error> {
+/// The graph of the outermost model, and what goes in and comes out where that is several tensors.
+pub(super) fn assemble(model: &SavedModel) -> Result<Assembled, Error> {
     let mut assembler = Assembler::default();
-    let output = assembler.outermost(model)?;
+    let inputs = named_inputs(model)?;
+    let values = assembler.begin(&inputs)?;
+    let scope = Scope {
+        prefix: "",
+        trainable: model.options.bool("trainable", true)?,
+        training: None,
+        steps: &[],
+    };
+    let values = assembler.run(model, &values, scope)?;
+    let outputs = named_outputs(model, &values, &assembler.graph);
+    let output = assembler.end(&values)?;
     assembler.graph.prune(output);
-    Ok(assembler.graph)
+    Ok(Assembled {
+        graph: assembler.graph,
+        inputs: several(inputs),
+        outputs: several(outputs),
+    })
+}
+
+/// A graph, and the tensors at its ends where they are several; see [`Description::inputs`].
+///
+/// [`Description::inputs`]: crate::description::Description::inputs
+pub(super) struct Assembled {
+    pub graph: Graph,
+    pub inputs: Vec<TensorSpec>,
+    pub outputs: Vec<TensorSpec>,
+}
+
+fn several(tensors: Vec<TensorSpec>) -> Vec<TensorSpec> {
+    match tensors.len() {
+        1 => Vec::new(),
+        _ => tensors,
+    }
 }
 
 #[derive(Default)]
@@ -31,40 +64,70 @@ struct Assembler {
 }
 
 impl Assembler {
-    /// The node that holds the output.
-    fn outermost(&mut self, model: &SavedModel) -> Result<usize, Error> {
-        let (name, shape) = model_input(model)?;
+    /// The nodes that hold the model's inputs: the first node, or parts of its one row.
+    fn begin(&mut self, inputs: &[TensorSpec]) -> Result<Vec<usize>, Error> {
+        if let [input] = inputs {
+            let name = input.name.clone();
+            return Ok(vec![self.add(name, Layer::Input, vec![], &input.shape)?]);
+        }
+        let total = inputs
+            .iter()
+            .map(TensorSpec::len)
+            .fold(0, usize::saturating_add);
+        let row = self.add("inputs".to_owned(), Layer::Input, vec![], &[total])?;
+        let mut begin = 0;
+        let mut part = |input: &TensorSpec| {
+            let end = begin + input.len();
+            let ranges = vec![[begin, end]];
+            begin = end;
+            let (name, shape) = (input.name.clone(), &input.shape);
+            let slice = Layer::Slice(Slice { ranges });
+            let part = self.add(format!("{name}/row"), slice, vec![row], &[input.len()])?;
+            let target = shape.clone();
+            self.add(name, Layer::Reshape(Reshape { target }), vec![part], shape)
+        };
+        inputs.iter().map(&mut part).collect()
+    }
+
+    /// The node that holds the output: of several all of them, side by side in one row.
+    fn end(&mut self, outputs: &[usize]) -> Result<usize, Error> {
+        if let &[output] = outputs {
+            return match output {
+                0 => Err(Error::Format("this model has no layers".to_owned())),
+                output => Ok(output),
+            };
+        }
+        let mut rows = Vec::with_capacity(outputs.len());
+        let mut total = 0_usize;
+        for &output in outputs {
+            let node = &self.graph.nodes[output];
+            let len = elements(&node.output_shape).map_err(malformed)?;
+            let (name, target) = (format!("{}/row", node.name), vec![len]);
+            total = total.saturating_add(len);
+            let row = Layer::Reshape(Reshape { target });
+            rows.push(self.add(name, row, vec![output], &[len])?);
+        }
+        let side_by_side = Layer::Concatenate(Concatenate { axis: 0 });
+        self.add("outputs".to_owned(), side_by_side, rows, &[total])
+    }
+
+    /// A node at an end of the graph, of no layer of Keras but the `InputLayer`.
+    fn add(
+        &mut self,
+        name: String,
+        layer: Layer,
+        inputs: Vec<usize>,
+        shape: &[usize],
+    ) -> Result<usize, Error> {
         self.graph.push(Node {
             name,
             class: "InputLayer".to_owned(),
-            layer: Layer::Input,
-            inputs: Vec::new(),
-            output_shape: shape,
+            layer,
+            inputs,
+            output_shape: shape.to_vec(),
             weights_of: None,
             weights: Vec::new(),
-        })?;
-        let scope = Scope {
-            prefix: "",
-            trainable: model.options.bool("trainable", true)?,
-            training: None,
-            steps: &[],
-        };
-        let outputs = self.run(model, &[0], scope)?;
-        let &[output] = &outputs[..] else {
-            return Err(Error::Format(format!(
-                "this model has {} outputs{}; models with one output are read",
-                outputs.len(),
-                names(model, |graph| graph
-                    .outputs
-                    .iter()
-                    .map(|o| o.layer)
-                    .collect())
-            )));
-        };
-        if output == 0 {
-            return Err(Error::Format("this model has no layers".to_owned()));
-        }
-        Ok(output)
+        })
     }
 
     /// The nodes that hold a model's outputs for these inputs.
@@ -252,46 +315,67 @@ impl Functional<'_, '_> {
     }
 }
 
-/// The names of some layers of a functional model, for a message.
-fn names(model: &SavedModel, which: impl Fn(&SavedGraph) -> Vec<usize>) -> String {
-    let layers = model.graph.as_ref().map(which).unwrap_or_default();
-    let name = |layer: &usize| model.layers.get(*layer).map(|layer| layer.options.layer);
-    let names: Vec<&str> = layers.iter().take(8).filter_map(name).collect();
-    format!(" ({})", names.join(", "))
+/// The outermost model's inputs by their names in Keras, in its order.
+fn named_inputs(model: &SavedModel) -> Result<Vec<TensorSpec>, Error> {
+    let Some(graph) = &model.graph else {
+        let first = model.layers.first();
+        let first = first.ok_or_else(|| malformed("the model has no layers"))?;
+        return Ok(vec![first_input(model, first)?]);
+    };
+    if graph.inputs.is_empty() || graph.outputs.is_empty() {
+        return Err(malformed("the model has no inputs or no outputs"));
+    }
+    let input = |&index: &usize| {
+        let options = &model.layers[index].options;
+        if options.class != "InputLayer" {
+            return Err(options.error("the model begins with a layer that is no input"));
+        }
+        let shape = declared_shape(options)?;
+        elements(&shape).map_err(|error| options.error(error))?;
+        let name = options.layer.to_owned();
+        Ok(TensorSpec { name, shape })
+    };
+    graph.inputs.iter().map(input).collect()
 }
 
-/// The name and the shape of the outermost model's one input.
-fn model_input(model: &SavedModel) -> Result<(String, Vec<usize>), Error> {
-    let layer = match &model.graph {
-        None => model.layers.first(),
-        Some(graph) => {
-            let &[index] = &graph.inputs[..] else {
-                return Err(Error::Format(format!(
-                    "this model has {} inputs{}; models with one input are read",
-                    graph.inputs.len(),
-                    names(model, |graph| graph.inputs.clone())
-                )));
-            };
-            model.layers.get(index)
-        }
-    };
-    let layer = layer.ok_or_else(|| malformed("the model has no layers"))?;
-    match (&layer.options.class, &layer.model) {
-        (&"InputLayer", _) => {
-            let shape = declared_shape(&layer.options)?;
-            Ok((layer.options.layer.to_owned(), shape))
+/// The input of a Sequential model, which may have none of its own.
+fn first_input(model: &SavedModel, first: &SavedLayer) -> Result<TensorSpec, Error> {
+    let (name, shape) = match &first.model {
+        _ if first.options.class == "InputLayer" => {
+            (first.options.layer, declared_shape(&first.options)?)
         }
         // A model that begins with a model. The depth is bounded by the reader.
-        (_, Some(inner)) if model.graph.is_none() => {
-            let given = implied_shape(model, &layer.options);
-            let shape = given.or_else(|error| model_input(inner).map_or(Err(error), |i| Ok(i.1)));
-            Ok(("input".to_owned(), shape?))
+        Some(inner) => {
+            let given = implied_shape(model, &first.options);
+            let inner = || named_inputs(inner).map(|mut inputs| inputs.swap_remove(0).shape);
+            let shape = given.or_else(|error| inner().map_err(|_| error))?;
+            ("input", shape)
         }
-        (_, None) if model.graph.is_none() => {
-            Ok(("input".to_owned(), implied_shape(model, &layer.options)?))
-        }
-        _ => Err(layer
-            .options
-            .error("the model begins with a layer that is no input")),
+        None => ("input", implied_shape(model, &first.options)?),
+    };
+    let name = name.to_owned();
+    Ok(TensorSpec { name, shape })
+}
+
+/// The outermost model's outputs by their names in Keras, those of the layers that give them. A layer that gives several
+/// has its name on each, here with a number from the second on.
+fn named_outputs(model: &SavedModel, values: &[usize], graph: &Graph) -> Vec<TensorSpec> {
+    let layer = |index: usize| match &model.graph {
+        Some(saved) => saved
+            .outputs
+            .get(index)
+            .map(|output| model.layers[output.layer].options.layer),
+        None => model.layers.last().map(|layer| layer.options.layer),
+    };
+    let mut outputs: Vec<TensorSpec> = Vec::with_capacity(values.len());
+    for (index, &value) in values.iter().enumerate() {
+        let layer = layer(index).unwrap_or("output");
+        let taken = |name: &str| outputs.iter().any(|output| output.name == name);
+        let numbered = (1..).map(|number| format!("{layer}_{number}"));
+        let mut names = iter::once(layer.to_owned()).chain(numbered);
+        let name = names.find(|name| !taken(name)).unwrap_or_default();
+        let shape = graph.nodes[value].output_shape.clone();
+        outputs.push(TensorSpec { name, shape });
     }
+    outputs
 }

@@ -23,6 +23,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::description::{Description, Model};
+use assemble::Assembled;
 use file::bytes::Bytes;
 use file::{archive, hdf5};
 
@@ -97,12 +98,18 @@ fn build(
 ) -> Result<Model, Error> {
     let root = saved::json(config)?;
     let saved = saved::saved_model(&root, &keras_version)?;
-    let mut graph = assemble::assemble(&saved)?;
+    let Assembled {
+        mut graph,
+        inputs,
+        outputs,
+    } = assemble::assemble(&saved)?;
     load(&saved, &mut graph)?;
     let summary = summary::summary(&saved, &graph);
     Ok(Model::new(Description {
         name: saved.options.layer.to_owned(),
         keras_version,
+        inputs,
+        outputs,
         nodes: graph.nodes,
         summary,
     })?)

@@ -15,6 +15,7 @@ mod backend;
 mod burn;
 mod compile;
 mod kernels;
+mod rows;
 mod run;
 
 use ::burn::prelude::*;
@@ -132,19 +133,31 @@ impl Network {
         &self.plan
     }
 
-    /// Values in one example's input.
+    /// Values in one example's input, of all inputs together.
     pub fn input_len(&self) -> usize {
         self.model.input_shape().iter().product()
     }
 
-    /// Values in one example's output.
+    /// Values in one example's output, of all outputs together.
     pub fn output_len(&self) -> usize {
         self.model.output_shape().iter().product()
     }
 
+    /// What comes out for `batch` examples, an array for each of the model's outputs: `inputs` has one for each of its
+    /// inputs, in the model's order. Each has its examples one after the other, row by row as in NumPy.
+    ///
+    /// # Errors
+    /// As [`Network::infer`].
+    pub fn infer_tensors(&self, inputs: &[&[f32]], batch: usize) -> Result<Vec<Vec<f32>>, Error> {
+        let row = rows::side_by_side(inputs, &self.model.inputs(), batch)?;
+        let outputs = self.infer(row, batch)?;
+        Ok(rows::apart(outputs, &self.model.outputs(), batch))
+    }
+
     /// The raw outputs of the last layer for `batch` examples, one after the
     /// other: `batch * input_len()` values in, `batch * output_len()` out, both
-    /// row by row as in NumPy.
+    /// row by row as in NumPy. Several inputs or outputs lie side by side in
+    /// an example's row.
     ///
     /// # Errors
     /// [`Error::InputSize`] if `inputs` has another length, [`Error::Compute`]

@@ -3,6 +3,7 @@
 use std::fs;
 
 use kiln::npy::{self, Array};
+use kiln::npz;
 
 use crate::run;
 use crate::support::{file, kiln, optional};
@@ -54,6 +55,86 @@ fn infer_writes_the_raw_outputs_in_the_models_own_shape() {
         npy::write_file(&x, &Array { shape, values }).unwrap();
         let (code, _, err) = infer(&x);
         assert_eq!(code, Some(1));
+        assert!(err.contains(said), "{err}");
+    }
+}
+
+#[test]
+fn infer_takes_and_gives_several_arrays_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let ends = "tests/fixtures/keras/ends/by_name_3_15";
+    let given = npz::read_file(&file(&format!("{ends}.input.npz"))).unwrap();
+    let expected = npz::read_file(&file(&format!("{ends}.expected.npz"))).unwrap();
+    for (name, array) in &given {
+        npy::write_file(path(&format!("{name}.npy")).as_ref(), array).unwrap();
+    }
+    // In another order, and as NumPy names arrays that have no names: in the model's order.
+    let unnamed = ["alpha", "zeta"].map(|name| given.iter().find(|(n, _)| n == name).unwrap());
+    let unnamed = [0, 1].map(|i| (format!("arr_{i}"), unnamed[i].1.clone()));
+    npz::write_file(path("unnamed.npz").as_ref(), &unnamed).unwrap();
+    let (zeta, alpha) = (path("zeta.npy"), path("alpha.npy"));
+    let (zeta, alpha) = (format!("zeta={zeta}"), format!("alpha={alpha}"));
+    let infer = |inputs: &[&str], output: &str| {
+        let model = format!("{ends}.keras");
+        let given = inputs.iter().flat_map(|input| ["--input", input]);
+        run(kiln()
+            .args(["infer", "--model", &model, "--output", &path(output)])
+            .args(given))
+    };
+
+    let archive = format!("{ends}.input.npz");
+    for inputs in [
+        &[&zeta[..], &alpha][..],
+        &[&archive],
+        &[&path("unnamed.npz")],
+    ] {
+        let (code, out, err) = infer(inputs, "y.npz");
+        assert_eq!(code, Some(0), "{err}");
+        assert!(out.contains("y.npz: up float32 (5, 2)"), "{out}");
+        let found = npz::read_file(path("y.npz").as_ref()).unwrap();
+        for (name, array) in &expected {
+            let (_, answer) = found.iter().find(|(found, _)| found == name).unwrap();
+            assert_eq!(answer.shape, array.shape, "{name}");
+            let mut pairs = answer.values.iter().zip(&array.values);
+            assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-5), "{name}");
+        }
+    }
+
+    for (inputs, output, said) in [
+        (
+            &[&zeta[..]][..],
+            "y.npz",
+            "input 'alpha' is missing: the model takes alpha (2,) and zeta (3,)",
+        ),
+        (
+            &[&zeta, &zeta, &alpha],
+            "y.npz",
+            "input 'zeta' is given twice",
+        ),
+        (
+            &[&path("zeta.npy")],
+            "y.npz",
+            "say which: --input NAME=X.npy",
+        ),
+        (
+            &[&format!("beta={}", path("zeta.npy"))],
+            "y.npz",
+            "there is no input 'beta'",
+        ),
+        (
+            &[&format!("alpha={}", path("zeta.npy")), &zeta],
+            "y.npz",
+            "examples of shape (2,)",
+        ),
+        (
+            &[&zeta, &alpha],
+            "y.npy",
+            "give --output a name that ends in .npz",
+        ),
+    ] {
+        let (code, _, err) = infer(inputs, output);
+        assert_eq!(code, Some(1), "{err}");
         assert!(err.contains(said), "{err}");
     }
 }

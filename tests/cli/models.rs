@@ -197,6 +197,8 @@ fn dense(inputs: usize, units: usize, activation: Activation) -> Model {
     let description = Description {
         name: "dense".to_owned(),
         keras_version: "3".to_owned(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
         nodes,
         summary: Summary::default(),
     };
@@ -221,6 +223,10 @@ fn a_model_that_answers_no_pictures_is_told_what_to_do() {
         ),
         (price, "Dense(1, \"sigmoid\")"),
         (iris, "takes [4]"),
+        (
+            file("tests/fixtures/keras/ends/listed_3_15.keras"),
+            "has 3 inputs and 3 outputs",
+        ),
     ] {
         let predict = ["predict", "--local", "examples/seven.png", "--model"];
         let (code, _, err) = run(kiln().args(predict).arg(&model));

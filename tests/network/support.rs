@@ -110,6 +110,8 @@ impl Maker {
         Model::new(Description {
             name: "made for a test".to_owned(),
             keras_version: "3".to_owned(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
             nodes: self.nodes,
             summary: Summary::default(),
         })

@@ -231,6 +231,8 @@ mod tests {
         let description = Description {
             name: "m".to_owned(),
             keras_version: "3".to_owned(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
             nodes: layers.map(node).collect(),
             summary: Summary::default(),
         };

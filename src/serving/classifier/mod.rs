@@ -60,6 +60,12 @@ impl Classifier {
     /// # Errors
     /// [`NotAClassifier`]: its input is no picture, or its output no score for each of several classes.
     pub fn of(model: &Model, pictures: Pictures) -> Result<Self, NotAClassifier> {
+        let (inputs, outputs) = (model.inputs().len(), model.outputs().len());
+        if inputs > 1 || outputs > 1 {
+            return Err(NotAClassifier(format!(
+                "has {inputs} inputs and {outputs} outputs; a model for pictures has one of each; {USE_INFER}"
+            )));
+        }
         let input = model.input_shape();
         let plane = pixels::picture_of(input).ok_or_else(|| {
             NotAClassifier(format!(

@@ -351,6 +351,8 @@ mod tests {
         let description = Description {
             name: name.to_owned(),
             keras_version: "3".to_owned(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
             nodes: vec![
                 node("input", Layer::Input, vec![], vec![2, 2, channels]),
                 node("flatten", flat, vec![0], vec![4 * channels]),
