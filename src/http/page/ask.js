@@ -12,8 +12,8 @@ const LATER = [408, 429, 502, 503, 504];
 const NOTHING_TO_READ = ["no_digit"];
 // The server's words are for whoever calls it from a program; these are for whoever shows it a file.
 const IN_SHORT = [
-  [/^HEIC is not read/, "Kiln does not read HEIC.\nChoose JPEG: Settings > Camera > Formats > Most Compatible."],
-  [/^the bytes are no /, "This is no picture that Kiln reads (PNG, JPEG, GIF, BMP, WebP)."],
+  [/HEIC is not read/, "Kiln does not read HEIC.\nChoose JPEG: Settings > Camera > Formats > Most Compatible."],
+  [/the bytes are no /, "This is no picture that Kiln reads (PNG, JPEG, GIF, BMP, WebP)."],
 ];
 
 const ask = {
