@@ -99,7 +99,7 @@ pub fn write_file(path: &Path, arrays: &[(String, Array)]) -> io::Result<()> {
     let mut archive = ZipArchiveWriter::new(io::BufWriter::new(File::create(path)?));
     for (name, array) in arrays {
         let (mut entry, config) = archive
-            .new_file(&format!("{name}.npy"))
+            .new_file(format!("{name}.npy"))
             .compression_method(CompressionMethod::STORE)
             .start()
             .map_err(io::Error::other)?;

@@ -105,7 +105,7 @@ pub const SUPPORTED_LAYERS: &[LayerSupport] = &[
     layer("Identity", "", dense::identity),
     layer(
         "InputLayer",
-        "one, with fixed sizes but for the batch",
+        "any number, with fixed sizes but for the batch",
         dense::identity,
     ),
     layer("LSTM", RECURRENT, recurrent::recurrent),
