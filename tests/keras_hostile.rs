@@ -504,13 +504,18 @@ fn a_graph_that_does_not_hold_together_is_refused() {
     refused(refers(7, 0), &["use 7", "'a'"]);
     refused(refers(u64::MAX, 0), &["'a'"]);
     refused(refers(0, 3), &["'a'", "output 3"]);
+    refused(changed(|c| c["output_layers"] = json!([])), &["no outputs"]);
     refused(
-        changed(|c| c["output_layers"] = json!([["a", 0, 0], ["b", 0, 0]])),
-        &["2 outputs", "one output"],
+        changed(|c| c["output_layers"] = json!(vec![json!(["b", 0, 0]); 100_000])),
+        &["100000 outputs", "at most 256"],
+    );
+    refused(
+        changed(|c| c["input_layers"] = json!(vec![json!(["in", 0, 0]); 100_000])),
+        &["100000 inputs", "at most 256"],
     );
     refused(
         changed(|c| c["input_layers"] = json!([["in", 0, 0], ["in", 0, 0]])),
-        &["2 inputs", "one input"],
+        &["two inputs 'in'"],
     );
     refused(
         changed(|c| c["input_layers"] = json!(["a", 0, 0])),

@@ -18,15 +18,16 @@ const BATCH: usize = 32;
 #[command(after_help = "\
 Examples:
   kiln infer --model model.keras --input x.npy --output y.npy
-  kiln infer --model two.keras --input left=a.npy --input right=b.npy --output y.npz
+  kiln infer --model two.keras --input a=a.npy --input b=b.npy --output y.npz
   kiln infer --model two.keras --input x.npz --output y.npz
-In Python: numpy.save(\"x.npy\", x_test), numpy.savez(\"x.npz\", left=a, right=b), numpy.load(\"y.npz\")")]
+In Python: numpy.save(\"x.npy\", x_test), numpy.savez(\"x.npz\", a=a_test, b=b_test)
+and numpy.load(\"y.npz\")[\"name of an output\"]")]
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Input values, as the model takes them: the first axis counts the examples. Of a model with several inputs one
-    /// array for each, named as in Keras, or one .npz of all
-    #[arg(long, value_name = "[NAME=]X.npy", required = true)]
+    /// Input values, as the model takes them: the first axis counts the examples. For a model with several inputs one
+    /// NAME=X.npy for each, named as in Keras, or one .npz of all
+    #[arg(long, value_name = "X.npy", required = true)]
     input: Vec<String>,
     /// Where the model's raw outputs go, float32; a .npz has them by name
     #[arg(long, value_name = "Y.npy")]

@@ -17,6 +17,8 @@ use crate::description::{
 
 /// Most calls of layers in all models, also of those that add no node.
 const MAX_CALLS: usize = 4 * MAX_NODES;
+/// Most inputs, and most outputs, of the outermost model.
+const MAX_ENDS: usize = 256;
 
 /// The graph of the outermost model, and what goes in and comes out where that is several tensors.
 pub(super) fn assemble(model: &SavedModel) -> Result<Assembled, Error> {
@@ -30,6 +32,7 @@ pub(super) fn assemble(model: &SavedModel) -> Result<Assembled, Error> {
         steps: &[],
     };
     let values = assembler.run(model, &values, scope)?;
+    check_count(values.len(), "outputs")?;
     let outputs = named_outputs(model, &values, &assembler.graph);
     let output = assembler.end(&values)?;
     assembler.graph.prune(output);
@@ -315,6 +318,16 @@ impl Functional<'_, '_> {
     }
 }
 
+fn check_count(count: usize, what: &str) -> Result<(), Error> {
+    match count {
+        0 => Err(malformed(format!("the model has no {what}"))),
+        1..=MAX_ENDS => Ok(()),
+        _ => Err(malformed(format!(
+            "the model has {count} {what}, at most {MAX_ENDS} are read"
+        ))),
+    }
+}
+
 /// The outermost model's inputs by their names in Keras, in its order.
 fn named_inputs(model: &SavedModel) -> Result<Vec<TensorSpec>, Error> {
     let Some(graph) = &model.graph else {
@@ -322,9 +335,7 @@ fn named_inputs(model: &SavedModel) -> Result<Vec<TensorSpec>, Error> {
         let first = first.ok_or_else(|| malformed("the model has no layers"))?;
         return Ok(vec![first_input(model, first)?]);
     };
-    if graph.inputs.is_empty() || graph.outputs.is_empty() {
-        return Err(malformed("the model has no inputs or no outputs"));
-    }
+    check_count(graph.inputs.len(), "inputs")?;
     let input = |&index: &usize| {
         let options = &model.layers[index].options;
         if options.class != "InputLayer" {
