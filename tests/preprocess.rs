@@ -688,7 +688,7 @@ fn a_picture_that_curl_sent_as_text_is_told_so() {
     for file in files {
         // Older ones leave out the rest of a line that has a zero.
         let lines = file.split(|&byte| byte == b'\n');
-        let old = lines.flat_map(|line| line.split(|&byte| byte == 0).next());
+        let old = lines.filter_map(|line| line.split(|&byte| byte == 0).next());
         let old: Vec<u8> = old
             .flatten()
             .copied()
