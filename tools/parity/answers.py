@@ -1,5 +1,7 @@
 """What Keras says of a model: its answers and its summary."""
 
+import itertools
+
 import numpy as np
 
 from .kit import FIRST, finalize
@@ -23,6 +25,11 @@ def every_layer(kit, model):
 
 
 def inputs(kit, model, count):
+    """An array, or of several inputs one for each by its name."""
+    if len(model.inputs) > 1:
+        made = [tensor._keras_history for tensor in model.inputs]
+        names = [(by.operation if kit.keras3 else by.layer).name for by in made]
+        return {name: kit.values((count, *tensor.shape[1:])) for name, tensor in zip(names, model.inputs)}
     shape = (count, *model.input_shape[1:])
     if whole := getattr(model, "whole_numbers", None):
         return kit.rng.integers(0, whole, shape).astype("float32")
@@ -33,13 +40,26 @@ def inputs(kit, model, count):
 
 
 def outputs(kit, model, x):
-    """Keras's answer. Save the model before: some of its layers are made to compute in another way."""
+    """Keras's answer, an array, or of several outputs one for each by its name. Save the model before: some of its layers are made to compute in another way."""
     for layer in every_layer(kit, model):
         if type(layer).__name__ in MOVED and getattr(layer, "data_format", None) == FIRST:
             compute_with_channels_last(kit, layer)
         elif type(layer).__name__ == "BatchNormalization" and kit.first:
             compute_with_last_axis(kit, layer)
-    return np.asarray(model(x, training=False))
+    answer = model(list(x.values()) if isinstance(x, dict) else x, training=False)
+    if not isinstance(x, dict) and not isinstance(answer, (list, tuple)):
+        return np.asarray(answer)
+    parts = answer if isinstance(answer, (list, tuple)) else [answer]
+    return {name: np.asarray(part) for name, part in zip(numbered(model.output_names), parts)}
+
+
+def numbered(names):
+    """The names, each of them once: the second is name_1."""
+    found = []
+    for name in names:
+        others = (f"{name}_{number}" for number in itertools.count(1))
+        found.append(next(free for free in itertools.chain([name], others) if free not in found))
+    return found
 
 
 def exact(kit, model, x):
@@ -47,6 +67,8 @@ def exact(kit, model, x):
     wide = type(model).from_config(in_float64(model.get_config()))
     wide.set_weights(model.get_weights())
     finalize(wide)
+    if isinstance(x, dict):
+        return outputs(kit, wide, {name: array.astype("float64") for name, array in x.items()})
     return outputs(kit, wide, x.astype("float64"))
 
 

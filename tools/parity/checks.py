@@ -21,13 +21,14 @@ class Kiln:
 
     def answers(self, path, x_path, expected):
         """The worst difference in units of what is allowed, and what is wrong, if anything is."""
-        worst, y_path = 0.0, path.with_suffix(".y.npy")
+        worst, y_path = 0.0, path.with_suffix(".y.npz" if isinstance(expected, dict) else ".y.npy")
         for backend in self.backends:
             options = ["--backend", backend] if backend else []
             code, _, error = self.run("infer", "--model", path, "--input", x_path, "--output", y_path, *options)
             if code:
                 return worst, f"infer: exit code {code}: {error}"
-            ratio, where = difference(np.load(y_path), expected)
+            found = np.load(y_path)
+            ratio, where = difference(dict(found) if isinstance(expected, dict) else found, expected)
             worst = max(worst, ratio)
             if not ratio <= 1:
                 return worst, f"infer {backend}: {ratio:.1f} times what is allowed, {where}"
@@ -51,6 +52,12 @@ class Kiln:
 
 def difference(found, expected):
     """The largest difference in units of what is allowed, and where it is."""
+    if isinstance(expected, dict):
+        if list(found) != list(expected):
+            return float("inf"), f"outputs {list(found)}, Keras has {list(expected)}"
+        worst = max(expected, key=lambda name: difference(found[name], expected[name])[0])
+        ratio, where = difference(found[worst], expected[worst])
+        return ratio, f"output {worst} {where}"
     if found.shape != expected.shape:
         return float("inf"), f"shape {found.shape}, Keras has {expected.shape}"
     if not np.isfinite(found).all():

@@ -11,7 +11,7 @@ def plan(kit):
     alone = [(name, "alone", one(name)) for name in registry.available(kit)]
     merged = [(name, "merge", merge(name)) for name in MERGES]
     special = [(make.__name__, "special", make) for make in (multi_head_attention, multi_head_attention, attention, embedding)]
-    whole = [(make.__name__, "graph", make) for make in (chain, chain, branches, branches, nested, nested, shared)]
+    whole = [(make.__name__, "graph", make) for make in (chain, chain, branches, branches, nested, nested, shared, several_ends, several_ends)]
     known = [(make.__name__, "recipe", make) for make in recipes.RECIPES + operators.RECIPES]
     return alone + merged + special + whole + known
 
@@ -266,6 +266,23 @@ def shared(kit):
     else:
         x = kit.layers.Concatenate(axis=1)([twice(x), twice(twice(inputs)), x])
     return model(kit, inputs, classifier(kit, x))
+
+
+def several_ends(kit):
+    """Several inputs, and several outputs most of the time, in any order."""
+    inputs = [new_input(kit, kit.input_shape(kit.pick([1, 2, 3]))) for _ in range(kit.int(2, 3))]
+    rows = []
+    for x in inputs:
+        x = steps(kit, x, kit.int(0, 2))
+        x = x if len(shape_of(x)) == 1 else kit.layers.Flatten(**kit.common())(x)
+        rows.append(kit.layers.Dense(kit.int(2, 5), **kit.common())(x))
+    whole = kit.layers.Concatenate()(rows)
+    outputs = [classifier(kit, whole)]
+    if kit.chance(0.7):
+        outputs.append(kit.pick(rows))
+    if kit.chance(0.4):
+        outputs.insert(0, same_shape(kit, whole))
+    return model(kit, inputs, outputs if len(outputs) > 1 else outputs[0])
 
 
 # Layers that need more than one input or another kind of input

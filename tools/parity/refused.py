@@ -34,17 +34,6 @@ def python_code(keras):
     return keras.Model(inputs, keras.layers.Dense(2)(double(inputs))), ["my_lambda", "Lambda"]
 
 
-def several_outputs(keras):
-    inputs = keras.Input((4,))
-    first, second = keras.layers.Dense(3, name="one_head")(inputs), keras.layers.Dense(2, name="other_head")(inputs)
-    return keras.Model(inputs, [first, second]), ["one_head", "other_head", "output"]
-
-
-def several_inputs(keras):
-    first, second = keras.Input((4,), name="left_in"), keras.Input((4,), name="right_in")
-    return keras.Model([first, second], keras.layers.Add()([first, second])), ["left_in", "right_in", "input"]
-
-
 def layer_that_is_not_supported(keras):
     inputs = keras.Input((6, 6, 6, 1))
     return keras.Model(inputs, keras.layers.Conv3D(2, 3, name="my_conv3d")(inputs)), ["my_conv3d", "Conv3D"]
@@ -69,8 +58,6 @@ MODELS = [
     custom_layer_in_a_nested_model,
     subclass_of_a_known_layer,
     python_code,
-    several_outputs,
-    several_inputs,
     layer_that_is_not_supported,
     axes_of_unknown_size,
     custom_activation,

@@ -35,6 +35,14 @@ def load_keras():
     return tf.keras
 
 
+def save(stem, what, arrays):
+    """One array, or several by name."""
+    several = isinstance(arrays, dict)
+    path = stem.with_suffix(f".{what}.npz" if several else f".{what}.npy")
+    np.savez(path, **arrays) if several else np.save(path, arrays)
+    return path
+
+
 def random_models(order, keras, kiln, report):
     folder = Path(order["folder"])
     for number, index in order["numbers"]:
@@ -43,10 +51,9 @@ def random_models(order, keras, kiln, report):
         begun = time.monotonic()
         stem = folder / str(number)
         case = cases.prepare(keras, order["seed"], number, index, stem)
-        x_path = stem.with_suffix(".x.npy")
-        np.save(x_path, case.x)
+        x_path = save(stem, "x", case.x)
         if order["keep"]:
-            np.save(stem.with_suffix(".expected.npy"), case.expected)
+            save(stem, "expected", case.expected)
             stem.with_suffix(".summary.json").write_text(json.dumps(case.summary, indent=1))
         built = time.monotonic() - begun
         for ending, path in case.files.items():
