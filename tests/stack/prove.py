@@ -95,7 +95,7 @@ class Proof:
                 "its CPU is limited to 1 core and stays below", limit == 1 and cores < 1.05,
                 f"{cores:.2f} cores, held back {later - throttled} times",
             )
-            self.report.check("its memory stays under its limit of 256 MiB", 0 < peak < 256 * 2**20, f"{peak / 2**20:.0f} MiB at most")
+            self.report.check("its memory stays under its limit of 320 MiB", 0 < peak < 320 * 2**20, f"{peak / 2**20:.0f} MiB at most")
         else:
             self.report.say(f"{cores:.2f} cores, {peak / 2**20:.0f} MiB at most, with no limit set")
         self.report.check("it answered all of them", result.sent > 0 and not result.lost, dict(result.ended))
