@@ -24,9 +24,9 @@ from panels import (
     steps,
 )
 
-# compose.yaml: one core and 256 MiB for an instance. Promised in compose/prometheus/rules/alerts.yml: p99 below 250 ms,
+# compose.yaml: one core and 320 MiB for an instance. Promised in compose/prometheus/rules/alerts.yml: p99 below 250 ms,
 # one error in a thousand.
-CPU_LIMIT, MEMORY_LIMIT = 1, 256 * 1024**2
+CPU_LIMIT, MEMORY_LIMIT = 1, 320 * 1024**2
 SLOW, ERRORS = 0.25, 0.001
 
 CALLS = f"rpc_server_call_duration_seconds_count{{{METHOD}}}"
