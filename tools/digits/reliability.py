@@ -4,8 +4,8 @@
     python tools/digits/kinds.py FOLDER --each 40 --split test --seed 31
     python tools/digits/reliability.py KILN FOLDER [--model weights/mnist.keras]
 
-FOLDER holds the pictures of kinds.py, or any whose names end in _LABEL ("none" where there is no digit). Writes the
-tables of weights/README.md, and the temperature by which the last layer would have to be divided to be truest.
+FOLDER holds the pictures of kinds.py, GROUP/KIND/NUMBER_LABEL.png ("none" where there is no digit). Writes the tables of
+weights/README.md, and the temperature by which the last layer would have to be divided to be truest.
 """
 
 import argparse
@@ -68,6 +68,19 @@ def tell_digits(probabilities, wanted, all_digits):
     print(f"Best temperature {best_temperature(probabilities, wanted):.3f}.\n")
 
 
+def tell_kinds(kinds, probabilities, wanted):
+    """The groups, and the kinds where confidence is not true to within three points."""
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == wanted
+    print("| kind | pictures | mean confidence | right |\n|---|---|---|---|")
+    for level, least in ((0, 0.0), (1, 0.03)):
+        names = np.array(["/".join(kind[: level + 1]) for kind in kinds])
+        for name in sorted(set(names)):
+            said, was = confidence[names == name].mean(), right[names == name].mean()
+            if abs(said - was) >= least:
+                print(f"| {name} | {(names == name).sum():,} | {said:.1%} | {was:.1%} |")
+    print()
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("kiln", help="the binary")
@@ -79,7 +92,9 @@ def main():
     read = [k for k, label in enumerate(labels) if label != "none" and answers[k]]
     digits = sum(label != "none" for label in labels)
     if read:
-        tell_digits(np.array([answers[k] for k in read]), np.array([int(labels[k]) for k in read]), digits)
+        probabilities, wanted = np.array([answers[k] for k in read]), np.array([int(labels[k]) for k in read])
+        tell_digits(probabilities, wanted, digits)
+        tell_kinds([files[k].parts[-3:-1] for k in read], probabilities, wanted)
     print("| what is no digit | pictures | refused | mean confidence of the others | 90 % and more |\n|---|---|---|---|---|")
     kinds = sorted({f.parent.name for f, label in zip(files, labels) if label == "none"})
     for kind in kinds:
