@@ -263,6 +263,12 @@ fn other_kinds_of_files_are_called_by_their_name() {
     refused(keras::read(b""), &["empty"]);
     refused(keras::read(b"\x89HDF\r\n\x1a\n"), &["HDF5"]);
     refused(keras::read(b"GIF89a"), &["no Keras model"]);
+    refused(keras::read(b"{\"config\": {}}"), &["JSON", "no weights"]);
+    let split = b"{\"metadata\": {\"total_size\": 1}, \"weight_map\": {\"/a/vars\": \"b_00000.weights.h5\"}}";
+    refused(
+        keras::read(split),
+        &[".weights.json", "save the whole model"],
+    );
     refused(
         read(&[("a.txt".into(), vec![1])]),
         &["config.json", "not a Keras model"],

@@ -39,6 +39,13 @@ const KNOWN: [(usize, &[u8], &str); 16] = [
         "a page of the web or XML: was the download one of a page about the file?",
     ),
 ];
+/// What Keras writes beside weights that it has split over several files.
+const WEIGHT_MAP: (&[u8], &str) = (
+    b"\"weight_map\"",
+    "a list of weights (.weights.json), without an architecture: save the whole model",
+);
+/// So far it is looked for.
+const BEGINNING: usize = 64 << 10;
 const PICTURE: &str = "a picture: `kiln predict` takes it";
 const PICKLE: &str = "a pickle of Python, as joblib and PyTorch write them";
 /// What TensorFlow writes a folder with.
@@ -47,6 +54,11 @@ pub(super) const SAVED_MODEL: &str =
 
 /// What the bytes seem to be, if they are anything known.
 pub(super) fn seems(bytes: &[u8]) -> Option<&'static str> {
+    let (key, weights) = WEIGHT_MAP;
+    let beginning = bytes.get(..BEGINNING).unwrap_or(bytes);
+    if bytes.starts_with(b"{") && beginning.windows(key.len()).any(|part| part == key) {
+        return Some(weights);
+    }
     let known = KNOWN
         .iter()
         .find(|(at, begin, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(begin)));
