@@ -237,13 +237,18 @@ pub fn supported_markdown() -> String {
     };
     let nothing = names(nothing.iter().map(|layer| layer.class).collect());
     let activations = ACTIVATIONS.iter().map(|(name, _)| *name).collect();
+    // Keras's are classes, TensorFlow's functions.
+    let is_keras = |name: &&str| name.starts_with(|first: char| first.is_ascii_uppercase());
+    let (of_keras, of_tensorflow): (Vec<_>, Vec<_>) = supported_operations().partition(is_keras);
     format!(
         "| format | written by |\n|---|---|\n{}\n| layer | |\n|---|---|\n{}| {nothing} | each {NOTHING} |\n\nActivations: {}.\n\n\
-         Operations between layers (`x + y`, `keras.ops`, TensorFlow functions in Keras 2): {}.\n",
+         Operations between layers in Keras 3, `x + y` and those of `keras.ops`: {}.\n\n\
+         Functions of TensorFlow between layers in Keras 2: {}.\n",
         formats.collect::<String>(),
         layers.collect::<String>(),
         names(activations),
-        names(supported_operations().collect()),
+        names(of_keras),
+        names(of_tensorflow),
     )
 }
 
