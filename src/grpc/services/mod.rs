@@ -14,6 +14,7 @@ pub use tonic_reflection::server::Error;
 
 use self::classifier::Classifier;
 use self::mnist::Mnist;
+use self::pictures::Pictures;
 pub(crate) use self::service::Parts;
 use self::service::{Generated, Service};
 use super::call::{Answering, Call};
@@ -39,14 +40,14 @@ static TABLE: [Row; 5] = [
         descriptors: proto::MNIST,
         has_health: true,
         take_streams: &["PredictStream"],
-        build: |parts| Ok(Box::new(Arc::new(Mnist::new(parts)))),
+        build: |parts| Ok(Box::new(Arc::new(Pictures::<Mnist>::new(parts)))),
     },
     Row {
         name: classifier::NAME,
         descriptors: proto::CLASSIFIER,
         has_health: true,
         take_streams: &["ClassifyStream"],
-        build: |parts| Ok(Box::new(Arc::new(Classifier::new(parts)))),
+        build: |parts| Ok(Box::new(Arc::new(Pictures::<Classifier>::new(parts)))),
     },
     Row {
         name: health::NAME,
