@@ -111,11 +111,6 @@ fn resized(
 
 /// The height that goes with a width, and the width that goes with a height, for an aspect ratio;
 /// Keras computes both in float32 and rounds down.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    clippy::cast_possible_truncation
-)]
 fn in_ratio([height, width]: [usize; 2], of: [usize; 2]) -> [usize; 2] {
     let scaled =
         |size: usize, by: usize, to: usize| (size.saturating_mul(by) as f32 / to as f32) as usize;
@@ -129,16 +124,17 @@ fn crop_to_aspect_ratio(builder: &mut Builder, input: usize, size: [usize; 2]) -
     let (full, _) = picture(builder, data_format, &shape)?;
     let wanted = in_ratio(full, size);
     let kept = [0, 1].map(|axis| wanted[axis].min(full[axis]).max(1));
-    let begin = [0, 1].map(|axis| (full[axis] - kept[axis]) / 2);
-    cropped(builder, input, begin, kept)
+    cropped(builder, input, kept)
 }
 
-fn cropped(builder: &mut Builder, input: usize, begin: [usize; 2], size: [usize; 2]) -> Read {
+/// The middle of a picture, which is no smaller.
+fn cropped(builder: &mut Builder, input: usize, size: [usize; 2]) -> Read {
     let data_format = builder.options.data_format()?;
     let shape = builder.shape(input);
     let mut ranges: Vec<[usize; 2]> = shape.iter().map(|&size| [0, size]).collect();
     let axes = data_format.spatial_axes(shape.len());
-    for ((axis, begin), size) in axes.into_iter().zip(begin).zip(size) {
+    for (axis, size) in axes.into_iter().zip(size) {
+        let begin = (shape[axis] - size) / 2;
         ranges[axis] = [begin, begin + size];
     }
     builder.push_part("cropped", Layer::Slice(Slice { ranges }), &[input])
@@ -191,8 +187,7 @@ pub fn center_crop(builder: &mut Builder) -> Read {
         let kept = crop_to_aspect_ratio(builder, input, size)?;
         return resized(builder, kept, size, Interpolation::Bilinear);
     }
-    let begin = [0, 1].map(|axis| (full[axis] - size[axis]) / 2);
-    cropped(builder, input, begin, size)
+    cropped(builder, input, size)
 }
 
 /// `keras.layers.Rescaling`
