@@ -10,11 +10,15 @@ use super::{Budget, Colours, Filter, PictureError, Size, Target};
 pub fn memory(from: Size, decoded: u64, target: &Target) -> u64 {
     let channels = target.colours.channels();
     let had = (decoded / (from.pixels() as u64).max(1)) as usize;
-    let answer = match target.colours {
+    Scaling::new(from, target).memory(had.clamp(1, channels)) + coloured(target)
+}
+
+/// The bytes of an answer in colour, which is made of one that is held meanwhile.
+pub fn coloured(target: &Target) -> u64 {
+    match target.colours {
         Colours::Grey => 0,
-        _ => (channels * target.size.pixels()) as u64,
-    };
-    Scaling::new(from, target).memory(had.clamp(1, channels)) + answer
+        colours => (colours.channels() * target.size.pixels()) as u64,
+    }
 }
 
 /// All of a picture, or its middle, in the model's size and colours.

@@ -198,11 +198,7 @@ fn check_memory(
     let fitting = match fit {
         Fit::Resize => outline.decoded + colour::memory(from, outline.decoded, target),
         Fit::Auto | Fit::Digit => {
-            let colours = match target.colours {
-                Colours::Grey => 0,
-                colours => (colours.channels() * target.size.pixels()) as u64,
-            };
-            digit::memory(from, outline.decoded, target.size) + colours
+            digit::memory(from, outline.decoded, target.size) + colour::coloured(target)
         }
     };
     let (needed, limit) = (outline.decoding.max(fitting), budget.limits.max_memory);
